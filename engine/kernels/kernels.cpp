@@ -1,0 +1,26 @@
+#include "engine/kernels/kernels.h"
+
+#include "engine/base/check.h"
+
+namespace strata {
+
+MatmulFn Kernels::matmul(TensorType type) const {
+    switch (type) {
+        case TensorType::f32: return matmul_f32;
+        case TensorType::f16: return matmul_f16;
+        case TensorType::bf16: return matmul_bf16;
+        case TensorType::q8_0: return matmul_q8_0;
+        case TensorType::q4_0: return matmul_q4_0;
+        case TensorType::q6_k: return matmul_q6_k;
+    }
+    CHECK(!"a tensor type without a kernel");
+    return nullptr;
+}
+
+const Kernels* find_kernels(std::string_view name) {
+    for (const Kernels* kernels : available_kernels())
+        if (name == kernels->name) return kernels;
+    return nullptr;
+}
+
+}  // namespace strata

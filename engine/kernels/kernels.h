@@ -1,0 +1,74 @@
+// The table of coarse hot functions: one table per SIMD backend, all with the same results, bit for bit.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "engine/formats/tensor_type.h"
+
+namespace strata {
+
+// out[t * out_stride + r] = weights[r] . x[t], for the rows r that the call names and every token t.
+// A weight type computes with the float activations or, if it is quantised, with their int8 version:
+//   float:      8 lanes over the columns in order, Scalar::sum, then the columns that are left, one by one
+//   quantised:  sum over the blocks of 32 columns, in order, of float(exact integer dot) * (weight scale * activation scale)
+// so a result depends neither on how rows and tokens are grouped nor on the backend.
+struct MatmulArgs {
+    const uint8_t* weights;    // (n_rows, cols) in the type's own blocks
+    int64_t cols;
+    const float* x;            // (n_tokens, cols)
+    const void* x_quantised;   // (n_tokens, cols) of the backend's Activation
+    const float* x_scales;     // (n_tokens, cols / 32)
+    int n_tokens;
+    float* out;                // (n_tokens, out_stride)
+    int64_t out_stride;
+};
+using MatmulFn = void (*)(const MatmulArgs& args, int64_t row_begin, int64_t row_end);
+
+// Rows of the KV cache, made ready for many queries: int8 with a scale for each 32 values.
+struct StagedRows {
+    const int8_t* q;       // (n, head_dim)
+    const float* scales;   // (n, head_dim / 32)
+};
+
+struct Kernels {
+    const char* name;
+    size_t activation_bytes;  // of one quantised activation
+
+    MatmulFn matmul_f32, matmul_f16, matmul_bf16, matmul_q8_0, matmul_q4_0, matmul_q6_k;
+
+    // x (n) to quantised (n) and scales (n / 32), n a multiple of 32: scale = largest magnitude / 127, q to nearest.
+    void (*quantise_row)(const float* x, void* quantised, float* scales, int64_t n);
+    // out = x / rms(x) * weight, all (n). RMSNorm, arXiv 1910.07467.
+    void (*rms_norm)(const float* x, const float* weight, float* out, int64_t n, float epsilon);
+    // out = silu(gate) * up, all (n). SwiGLU, arXiv 2002.05202.
+    void (*silu_mul)(const float* gate, const float* up, float* out, int64_t n);
+    // x += y, both (n)
+    void (*add)(float* x, const float* y, int64_t n);
+
+    // scores[i] = query . rows[i]: as a float matmul, and as a quantised one.
+    void (*scores_f32)(const float* query, const float* rows, int n_rows, int head_dim, float* scores);
+    void (*scores_i8)(const void* query, const float* query_scales, StagedRows rows, int n_rows, int head_dim, float* scores);
+    // scores (n >= 1) become exp(score - *largest), whose sum goes to *sum.
+    void (*softmax_block)(float* scores, int n, float* largest, float* sum);
+    // out (head_dim) += weights[i] * rows[i], i in order
+    void (*accumulate)(const float* weights, const float* rows, int n_rows, int head_dim, float* out);
+
+    // KV rows of n values in all, made ready: see engine/kv/row_format.h for the layouts.
+    void (*stage_f16)(const uint8_t* rows, int64_t n, float* out);
+    void (*stage_q8_0)(const uint8_t* rows, int64_t n, int8_t* q, float* scales);
+    void (*stage_q4_0)(const uint8_t* rows, int64_t n, int8_t* q, float* scales);
+    void (*stage_turbo)(const uint8_t* rows, int n_rows, int head_dim, int8_t* q, float* scales);
+    // out (n) = q * scale of its 32
+    void (*expand)(StagedRows rows, int64_t n, float* out);
+
+    MatmulFn matmul(TensorType type) const;
+};
+
+// The backends that this build has and this machine can run, best first; the last one is "scalar".
+std::span<const Kernels* const> available_kernels();
+const Kernels* find_kernels(std::string_view name);  // nullptr: not here
+inline const Kernels& best_kernels() { return *available_kernels()[0]; }
+
+}  // namespace strata

@@ -1,0 +1,388 @@
+// Every hot loop of the engine, written once, for any SimdBackend. The order of additions is part of the result.
+#pragma once
+#include <cmath>
+#include <iterator>
+
+#include "engine/formats/q4_0.h"
+#include "engine/formats/q6_k.h"
+#include "engine/formats/q8_0.h"
+#include "engine/formats/turbo_kv_4b.h"
+#include "engine/kernels/kernels.h"
+#include "engine/simd/backend.h"
+
+namespace strata {
+
+template <SimdBackend S>
+struct KernelsFor {
+    using F32 = typename S::F32;
+    using Float4 = typename S::Float4;
+    using Ints = typename S::Ints;
+    using Weights32 = typename S::Weights32;
+    using Activation = typename S::Activation;
+    static constexpr int kLanes = F32::kLanes;
+
+    // ---- matrix products with float weights ---------------------------------------------------------------------
+
+    struct RowsF32 {
+        const float* w;
+        int64_t cols;
+        F32 load(int64_t row, int64_t col) const { return S::load(w + row * cols + col); }
+        float one(int64_t row, int64_t col) const { return load_unaligned<float>(w + row * cols + col); }
+    };
+    struct RowsF16 {
+        const uint16_t* w;
+        int64_t cols;
+        F32 load(int64_t row, int64_t col) const { return S::load_half(w + row * cols + col); }
+        float one(int64_t row, int64_t col) const { return half_to_float(load_unaligned<uint16_t>(w + row * cols + col)); }
+    };
+    struct RowsBF16 {
+        const uint16_t* w;
+        int64_t cols;
+        F32 load(int64_t row, int64_t col) const { return S::load_bfloat(w + row * cols + col); }
+        float one(int64_t row, int64_t col) const { return bfloat_to_float(load_unaligned<uint16_t>(w + row * cols + col)); }
+    };
+
+    // R rows times T tokens: R * T independent chains of additions hide the latency of each.
+    template <int R, int T, class Rows>
+    static void tile_float(const Rows& rows, const MatmulArgs& a, int64_t row, int token) {
+        F32 acc[R][T];
+        for (auto& chain : acc)
+            for (F32& sum : chain) sum = S::splat(0);
+        const float* x = a.x + token * a.cols;
+        const int64_t whole = a.cols / kLanes * kLanes;
+        for (int64_t i = 0; i < whole; i += kLanes) {
+            F32 v[T];
+            for (int t = 0; t < T; ++t) v[t] = S::load(x + t * a.cols + i);
+            for (int r = 0; r < R; ++r) {
+                const F32 w = rows.load(row + r, i);
+                for (int t = 0; t < T; ++t) acc[r][t] = S::mul_add(w, v[t], acc[r][t]);
+            }
+        }
+        for (int r = 0; r < R; ++r)
+            for (int t = 0; t < T; ++t) {
+                float sum = S::sum(acc[r][t]);
+                for (int64_t i = whole; i < a.cols; ++i) sum += rows.one(row + r, i) * x[t * a.cols + i];
+                a.out[(token + t) * a.out_stride + row + r] = sum;
+            }
+    }
+
+    template <class Rows>
+    static void matmul_float(const Rows& rows, const MatmulArgs& a, int64_t row, int64_t row_end) {
+        int token = 0;
+        for (; token + 4 <= a.n_tokens; token += 4) {
+            int64_t r = row;
+            for (; r + S::kTileRows <= row_end; r += S::kTileRows) tile_float<S::kTileRows, 4>(rows, a, r, token);
+            for (; r < row_end; ++r) tile_float<1, 4>(rows, a, r, token);
+        }
+        for (; token < a.n_tokens; ++token) {
+            int64_t r = row;
+            for (; r + 4 <= row_end; r += 4) tile_float<4, 1>(rows, a, r, token);
+            for (; r < row_end; ++r) tile_float<1, 1>(rows, a, r, token);
+        }
+    }
+
+    static void matmul_f32(const MatmulArgs& a, int64_t begin, int64_t end) {
+        matmul_float(RowsF32{reinterpret_cast<const float*>(a.weights), a.cols}, a, begin, end);
+    }
+    static void matmul_f16(const MatmulArgs& a, int64_t begin, int64_t end) {
+        matmul_float(RowsF16{reinterpret_cast<const uint16_t*>(a.weights), a.cols}, a, begin, end);
+    }
+    static void matmul_bf16(const MatmulArgs& a, int64_t begin, int64_t end) {
+        matmul_float(RowsBF16{reinterpret_cast<const uint16_t*>(a.weights), a.cols}, a, begin, end);
+    }
+
+    // ---- matrix products with quantised weights -----------------------------------------------------------------
+    // A view of rows offers the 32 integers of block b of a row, what still has to happen to their exact dot product, and
+    // the scale of the block, for one row or for four.
+
+    struct RowsQ8_0 {
+        const uint8_t* w;
+        int64_t row_bytes;
+        RowsQ8_0(const uint8_t* weights, int64_t cols) : w(weights), row_bytes(cols / 32 * int64_t(sizeof(BlockQ8_0))) {}
+        const uint8_t* block(int64_t row, int64_t b) const { return w + row * row_bytes + b * int64_t(sizeof(BlockQ8_0)); }
+        Weights32 load(int64_t row, int64_t b) const { return S::load_weights(reinterpret_cast<const int8_t*>(block(row, b) + 2)); }
+        Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
+        float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
+        Float4 scales(const int64_t* rows, int64_t b) const {
+            return S::gather_half4(block(rows[0], b), block(rows[1], b), block(rows[2], b), block(rows[3], b));
+        }
+    };
+    struct RowsQ4_0 {
+        const uint8_t* w;
+        int64_t row_bytes;
+        RowsQ4_0(const uint8_t* weights, int64_t cols) : w(weights), row_bytes(cols / 32 * int64_t(sizeof(BlockQ4_0))) {}
+        const uint8_t* block(int64_t row, int64_t b) const { return w + row * row_bytes + b * int64_t(sizeof(BlockQ4_0)); }
+        Weights32 load(int64_t row, int64_t b) const { return S::load_nibbles(block(row, b) + 2); }
+        Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
+        float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
+        Float4 scales(const int64_t* rows, int64_t b) const {
+            return S::gather_half4(block(rows[0], b), block(rows[1], b), block(rows[2], b), block(rows[3], b));
+        }
+    };
+    struct RowsQ6_K {
+        const uint8_t* w;
+        int64_t row_bytes;
+        RowsQ6_K(const uint8_t* weights, int64_t cols) : w(weights), row_bytes(cols / 256 * int64_t(sizeof(BlockQ6_K))) {}
+        const BlockQ6_K& block(int64_t row, int64_t b) const {
+            return *reinterpret_cast<const BlockQ6_K*>(w + row * row_bytes + b / 8 * int64_t(sizeof(BlockQ6_K)));
+        }
+        Weights32 load(int64_t row, int64_t b) const {
+            int8_t q[32];
+            unpack_q6_k(block(row, b), int(b % 8) * 32, q);
+            return S::load_weights(q);
+        }
+        Ints finish(int64_t row, int64_t b, Ints ints) const {
+            const int8_t* group = block(row, b).scales + b % 8 * 2;
+            return S::scale_halves(ints, group[0], group[1]);
+        }
+        float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(&block(row, b).scale)); }
+        Float4 scales(const int64_t* rows, int64_t b) const {
+            return S::gather_half4(&block(rows[0], b).scale, &block(rows[1], b).scale, &block(rows[2], b).scale,
+                                   &block(rows[3], b).scale);
+        }
+    };
+    struct RowsStaged {
+        StagedRows staged;
+        int64_t cols;
+        Weights32 load(int64_t row, int64_t b) const { return S::load_weights(staged.q + row * cols + b * 32); }
+        Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
+        const float* at(int64_t row, int64_t b) const { return staged.scales + row * (cols / 32) + b; }
+        float scale(int64_t row, int64_t b) const { return *at(row, b); }
+        Float4 scales(const int64_t* rows, int64_t b) const {
+            return S::gather4(at(rows[0], b), at(rows[1], b), at(rows[2], b), at(rows[3], b));
+        }
+    };
+
+    static const Activation* activations(const MatmulArgs& a, int token) {
+        return static_cast<const Activation*>(a.x_quantised) + token * a.cols;
+    }
+
+    // Four rows and one token. Where fewer are left, the last one is computed again and not stored.
+    template <class Rows>
+    static void four_rows(const Rows& rows, const MatmulArgs& a, int64_t row, int64_t row_end, int token) {
+        const Activation* x = activations(a, token);
+        const float* x_scales = a.x_scales + token * (a.cols / 32);
+        int64_t r[4];
+        for (int i = 0; i < 4; ++i) r[i] = row + i < row_end ? row + i : row_end - 1;
+        Float4 acc = S::splat4(0);
+        for (int64_t b = 0; b < a.cols / 32; ++b) {
+            const Activation* xb = x + b * 32;
+            const Float4 dots = S::sums(rows.finish(r[0], b, S::dot(rows.load(r[0], b), xb)),
+                                        rows.finish(r[1], b, S::dot(rows.load(r[1], b), xb)),
+                                        rows.finish(r[2], b, S::dot(rows.load(r[2], b), xb)),
+                                        rows.finish(r[3], b, S::dot(rows.load(r[3], b), xb)));
+            acc = S::add(acc, S::mul(dots, S::mul(rows.scales(r, b), S::splat4(x_scales[b]))));
+        }
+        float out[4];
+        S::store4(out, acc);
+        for (int i = 0; i < 4 && row + i < row_end; ++i) a.out[token * a.out_stride + row + i] = out[i];
+    }
+
+    // One row and four tokens; the same sums.
+    template <class Rows>
+    static void four_tokens(const Rows& rows, const MatmulArgs& a, int64_t row, int token) {
+        const int64_t blocks = a.cols / 32;
+        const Activation* x[4];
+        const float* x_scales[4];
+        for (int i = 0; i < 4; ++i) {
+            const int t = token + i < a.n_tokens ? token + i : a.n_tokens - 1;
+            x[i] = activations(a, t);
+            x_scales[i] = a.x_scales + t * blocks;
+        }
+        Float4 acc = S::splat4(0);
+        for (int64_t b = 0; b < blocks; ++b) {
+            const Weights32 w = rows.load(row, b);
+            const Float4 dots = S::sums(rows.finish(row, b, S::dot(w, x[0] + b * 32)), rows.finish(row, b, S::dot(w, x[1] + b * 32)),
+                                        rows.finish(row, b, S::dot(w, x[2] + b * 32)), rows.finish(row, b, S::dot(w, x[3] + b * 32)));
+            const Float4 scales = S::gather4(x_scales[0] + b, x_scales[1] + b, x_scales[2] + b, x_scales[3] + b);
+            acc = S::add(acc, S::mul(dots, S::mul(S::splat4(rows.scale(row, b)), scales)));
+        }
+        float out[4];
+        S::store4(out, acc);
+        for (int i = 0; i < 4 && token + i < a.n_tokens; ++i) a.out[(token + i) * a.out_stride + row] = out[i];
+    }
+
+    template <class Rows>
+    static void matmul_quantised(const Rows& rows, const MatmulArgs& a, int64_t begin, int64_t end) {
+        if (a.n_tokens == 1) {
+            for (int64_t r = begin; r < end; r += 4) four_rows(rows, a, r, end, 0);
+            return;
+        }
+        for (int64_t r = begin; r < end; ++r)
+            for (int t = 0; t < a.n_tokens; t += 4) four_tokens(rows, a, r, t);
+    }
+
+    static void matmul_q8_0(const MatmulArgs& a, int64_t begin, int64_t end) {
+        matmul_quantised(RowsQ8_0(a.weights, a.cols), a, begin, end);
+    }
+    static void matmul_q4_0(const MatmulArgs& a, int64_t begin, int64_t end) {
+        matmul_quantised(RowsQ4_0(a.weights, a.cols), a, begin, end);
+    }
+    static void matmul_q6_k(const MatmulArgs& a, int64_t begin, int64_t end) {
+        matmul_quantised(RowsQ6_K(a.weights, a.cols), a, begin, end);
+    }
+
+    // ---- elementwise --------------------------------------------------------------------------------------------
+
+    static float largest_magnitude32(const float* x) {
+        const F32 zero = S::splat(0);
+        F32 largest = zero;
+        for (int i = 0; i < 32; i += kLanes) {
+            const F32 v = S::load(x + i);
+            largest = S::max(largest, S::max(v, S::sub(zero, v)));
+        }
+        return S::largest(largest);
+    }
+
+    static void quantise_row(const float* x, void* quantised, float* scales, int64_t n) {
+        Activation* out = static_cast<Activation*>(quantised);
+        for (int64_t i = 0; i < n; i += 32) {
+            const float largest = largest_magnitude32(x + i);
+            scales[i / 32] = largest / 127.0f;
+            S::quantise32(x + i, largest > 0 ? 127.0f / largest : 0.0f, out + i);
+        }
+    }
+
+    static void rms_norm(const float* x, const float* weight, float* out, int64_t n, float epsilon) {
+        F32 acc = S::splat(0);
+        int64_t i = 0;
+        for (; i + kLanes <= n; i += kLanes) acc = S::mul_add(S::load(x + i), S::load(x + i), acc);
+        float sum = S::sum(acc);
+        for (; i < n; ++i) sum += x[i] * x[i];
+        const float scale = 1.0f / std::sqrt(sum / float(n) + epsilon);
+        const F32 scales = S::splat(scale);
+        for (i = 0; i + kLanes <= n; i += kLanes)
+            S::store(out + i, S::mul(S::mul(S::load(x + i), scales), S::load(weight + i)));
+        for (; i < n; ++i) out[i] = x[i] * scale * weight[i];
+    }
+
+    // exp_f32 (engine/base/math.h) in eight lanes, operation by operation.
+    static F32 exp(F32 x) {
+        x = S::max(x, S::splat(ExpF32::kLowest));
+        x = S::min(x, S::splat(ExpF32::kHighest));
+        const F32 t = S::add(S::mul(x, S::splat(ExpF32::kLog2E)), S::splat(ExpF32::kRound));
+        const F32 n = S::sub(t, S::splat(ExpF32::kRound));
+        F32 r = S::sub(x, S::mul(n, S::splat(ExpF32::kLn2High)));
+        r = S::sub(r, S::mul(n, S::splat(ExpF32::kLn2Low)));
+        F32 p = S::splat(ExpF32::kCoefficients[0]);
+        for (size_t i = 1; i < std::size(ExpF32::kCoefficients); ++i) p = S::mul_add(p, r, S::splat(ExpF32::kCoefficients[i]));
+        return S::times_power_of_two(p, t);
+    }
+
+    static void silu_mul(const float* gate, const float* up, float* out, int64_t n) {
+        const F32 one = S::splat(1), zero = S::splat(0);
+        int64_t i = 0;
+        for (; i + kLanes <= n; i += kLanes) {
+            const F32 g = S::load(gate + i);
+            const F32 silu = S::div(g, S::add(one, exp(S::sub(zero, g))));
+            S::store(out + i, S::mul(silu, S::load(up + i)));
+        }
+        for (; i < n; ++i) out[i] = gate[i] / (1.0f + exp_f32(0.0f - gate[i])) * up[i];
+    }
+
+    static void add(float* x, const float* y, int64_t n) {
+        int64_t i = 0;
+        for (; i + kLanes <= n; i += kLanes) S::store(x + i, S::add(S::load(x + i), S::load(y + i)));
+        for (; i < n; ++i) x[i] += y[i];
+    }
+
+    // ---- attention ----------------------------------------------------------------------------------------------
+
+    static void scores_f32(const float* query, const float* rows, int n_rows, int head_dim, float* scores) {
+        const MatmulArgs args{nullptr, head_dim, query, nullptr, nullptr, 1, scores, 0};
+        matmul_float(RowsF32{rows, head_dim}, args, 0, n_rows);
+    }
+
+    static void scores_i8(const void* query, const float* query_scales, StagedRows rows, int n_rows, int head_dim, float* scores) {
+        const MatmulArgs args{nullptr, head_dim, nullptr, query, query_scales, 1, scores, 0};
+        matmul_quantised(RowsStaged{rows, head_dim}, args, 0, n_rows);
+    }
+
+    static void softmax_block(float* scores, int n, float* largest, float* sum) {
+        int i = 0;
+        F32 top = S::splat(scores[0]);
+        for (; i + kLanes <= n; i += kLanes) top = S::max(top, S::load(scores + i));
+        float m = S::largest(top);
+        for (; i < n; ++i) m = m > scores[i] ? m : scores[i];
+
+        F32 acc = S::splat(0);
+        const F32 shift = S::splat(m);
+        for (i = 0; i + kLanes <= n; i += kLanes) {
+            const F32 p = exp(S::sub(S::load(scores + i), shift));
+            S::store(scores + i, p);
+            acc = S::add(acc, p);
+        }
+        float total = S::sum(acc);
+        for (; i < n; ++i) {
+            scores[i] = exp_f32(scores[i] - m);
+            total += scores[i];
+        }
+        *largest = m;
+        *sum = total;
+    }
+
+    // kWide vectors of the output stay in registers while all rows pass by.
+    template <int kWide>
+    static void accumulate_columns(const float* weights, const float* rows, int n_rows, int head_dim, float* out) {
+        F32 acc[kWide];
+        for (int c = 0; c < kWide; ++c) acc[c] = S::load(out + c * kLanes);
+        for (int r = 0; r < n_rows; ++r, rows += head_dim) {
+            const F32 w = S::splat(weights[r]);
+            for (int c = 0; c < kWide; ++c) acc[c] = S::mul_add(w, S::load(rows + c * kLanes), acc[c]);
+        }
+        for (int c = 0; c < kWide; ++c) S::store(out + c * kLanes, acc[c]);
+    }
+
+    static void accumulate(const float* weights, const float* rows, int n_rows, int head_dim, float* out) {
+        int d = 0;
+        for (; d + 4 * kLanes <= head_dim; d += 4 * kLanes) accumulate_columns<4>(weights, rows + d, n_rows, head_dim, out + d);
+        for (; d + kLanes <= head_dim; d += kLanes) accumulate_columns<1>(weights, rows + d, n_rows, head_dim, out + d);
+        for (; d < head_dim; ++d)
+            for (int r = 0; r < n_rows; ++r) out[d] += weights[r] * rows[r * head_dim + d];
+    }
+
+    // ---- KV rows ------------------------------------------------------------------------------------------------
+
+    static void stage_f16(const uint8_t* rows, int64_t n, float* out) {
+        const uint16_t* half = reinterpret_cast<const uint16_t*>(rows);
+        int64_t i = 0;
+        for (; i + kLanes <= n; i += kLanes) S::store(out + i, S::load_half(half + i));
+        for (; i < n; ++i) out[i] = half_to_float(load_unaligned<uint16_t>(half + i));
+    }
+    static void stage_q8_0(const uint8_t* rows, int64_t n, int8_t* q, float* scales) {
+        for (int64_t b = 0; b < n / 32; ++b, rows += sizeof(BlockQ8_0)) {
+            scales[b] = half_to_float(load_unaligned<uint16_t>(rows));
+            std::memcpy(q + b * 32, rows + 2, 32);
+        }
+    }
+    static void stage_q4_0(const uint8_t* rows, int64_t n, int8_t* q, float* scales) {
+        static constexpr int8_t kLevels[16] = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
+        for (int64_t b = 0; b < n / 32; ++b, rows += sizeof(BlockQ4_0)) {
+            scales[b] = half_to_float(load_unaligned<uint16_t>(rows));
+            S::look_up_nibbles(rows + 2, kLevels, q + b * 32);
+        }
+    }
+    static void stage_turbo(const uint8_t* rows, int n_rows, int head_dim, int8_t* q, float* scales) {
+        for (int r = 0; r < n_rows; ++r)
+            for (int d = 0, size; d < head_dim; d += size) {
+                size = turbo_block_size(head_dim - d);
+                const float scale = half_to_float(load_unaligned<uint16_t>(rows));
+                rows += 2;
+                for (int i = 0; i < size; i += 32, rows += 16, q += 32) {
+                    *scales++ = scale;
+                    S::look_up_nibbles(rows, kTurboLevels, q);
+                }
+            }
+    }
+    static void expand(StagedRows rows, int64_t n, float* out) {
+        for (int64_t i = 0; i < n; i += 32) S::scale_to_float(rows.q + i, rows.scales[i / 32], out + i);
+    }
+
+    static constexpr Kernels table() {
+        return {S::kName,    sizeof(Activation), matmul_f32, matmul_f16, matmul_bf16,   matmul_q8_0, matmul_q4_0, matmul_q6_k,
+                quantise_row, rms_norm,          silu_mul,   add,        scores_f32,    scores_i8,   softmax_block, accumulate,
+                stage_f16,   stage_q8_0,         stage_q4_0, stage_turbo, expand};
+    }
+};
+
+}  // namespace strata

@@ -1,0 +1,99 @@
+// The memory of a conversation: for every position, layer and KV head one key and one value row. The newest rows are
+// exact (FP32, the window), older ones are kept in a row format. Nothing is ever dropped.
+//
+// What a query sees depends on positions alone: the query at t sees the keys p > t - key_window exact and the older ones
+// encoded, whatever the batches were. To make that so within a batch of up to 64 positions, the window's ring is up to 64
+// rows longer than the window, and a row is encoded as soon as the newest query of a batch has left it behind.
+//
+// Rows lie in pages of 64 positions, so a page has one place in a ring and one address for all its rows. Pages of all KV
+// heads of a layer come from one allocation (a slab). Slabs are allocated by reserve(), never while a token is computed.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/kv/kv_options.h"
+#include "engine/kv/row_format.h"
+
+namespace strata {
+
+constexpr int kPagePositions = 64;
+
+struct KvShape {
+    int n_layers, n_kv_heads, head_dim;
+};
+
+// The keys, or the values, of all layers: one side of the cache.
+class KvSide {
+public:
+    KvSide(const KvShape& shape, KvType type, int window);
+
+    const RowFormat& format() const { return format_; }
+    // Rows that are exact for the newest query; 0 for an fp32 side, whose encoded rows are exact anyway.
+    int window() const { return window_; }
+    // How many rows, from the oldest, the query at position t sees encoded.
+    int64_t encoded_for(int64_t t) const { return t + 1 > window_ ? t + 1 - window_ : 0; }
+
+    // Allocates what positions up to `end` need; false when memory is out, and then nothing has changed.
+    bool reserve(int64_t end);
+    // x (n, n_kv_heads, head_dim): the rows of positions [position, position + n) of one layer and head, which lie in one
+    // page. Encodes those rows that the newest of these queries sees encoded.
+    void write(int layer, int head, int64_t position, int n, const float* x);
+    void advance(int64_t end);
+    bool truncate(int64_t end);  // false: a row of the window had to be restored from its encoded form
+
+    const uint8_t* encoded_page(int layer, int head, int64_t page) const;  // 64 rows of row_bytes()
+    const float* exact_page(int layer, int head, int64_t page) const;      // (64, head_dim)
+
+    uint64_t encoded_bytes() const;  // allocated
+    uint64_t exact_bytes() const { return ring_.size() * sizeof(float); }
+
+private:
+    float* ring_page(int layer, int head, int64_t page);
+    uint8_t* encoded_row(int layer, int head, int64_t position);
+    void thaw(int64_t position);
+
+    KvShape shape_;
+    RowFormat format_;
+    int window_;
+    int ring_pages_;                      // 0 without a window
+    std::vector<float> ring_;             // (n_layers, ring_pages, n_kv_heads, 64, head_dim)
+    std::vector<std::vector<std::unique_ptr<uint8_t[]>>> slabs_;  // (n_layers, pages): (n_kv_heads, 64, row_bytes)
+    int64_t end_ = 0;                     // positions written
+    int64_t n_encoded_ = 0;               // rows encoded, from the oldest
+    int64_t ring_begin_ = 0;              // first position whose exact row the ring still holds
+};
+
+class KvCache {
+public:
+    // invalid_argument when a format does not fit the head size or a window is negative; out_of_memory.
+    static Result<std::unique_ptr<KvCache>> create(const KvShape& shape, const KvOptions& options);
+
+    const KvShape& shape() const { return shape_; }
+    int64_t position() const { return position_; }
+    const KvSide& keys() const { return keys_; }
+    const KvSide& values() const { return values_; }
+
+    // Makes room for n more positions. out_of_memory says what was needed; nothing has changed then.
+    Status reserve(int n);
+    // Stores the rows of positions [position(), position() + n) of one layer and head; they lie in one page.
+    // k, v: (n, n_kv_heads, head_dim), that is all heads, of which `head` is read. Heads may be written concurrently.
+    void write(int layer, int head, int n, const float* k, const float* v);
+    // All layers and heads of n positions are written.
+    void advance(int n);
+    // Forgets every position from n on. True: what follows is bit for bit as it was the first time.
+    bool truncate(int64_t n);
+
+    KvStats stats() const;
+
+private:
+    KvCache(const KvShape& shape, const KvOptions& options);
+
+    KvShape shape_;
+    KvOptions options_;
+    KvSide keys_, values_;
+    int64_t position_ = 0;
+};
+
+}  // namespace strata

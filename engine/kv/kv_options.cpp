@@ -1,0 +1,28 @@
+#include "engine/kv/kv_options.h"
+
+namespace strata {
+
+const char* kv_type_name(KvType type) {
+    switch (type) {
+        case KvType::fp32: return "fp32";
+        case KvType::fp16: return "fp16";
+        case KvType::q8_0: return "q8_0";
+        case KvType::q4_0: return "q4_0";
+        case KvType::hq4_0: return "hq4_0";
+        case KvType::turbo_kv_4b: return "turbo_kv_4b";
+    }
+    return "unknown";
+}
+
+std::optional<KvType> kv_type_from_name(std::string_view name) {
+    for (KvType type : kKvTypes)
+        if (name == kv_type_name(type)) return type;
+    return std::nullopt;
+}
+
+std::string KvOptions::policy() const {
+    return std::string("k=") + kv_type_name(key_type) + " v=" + kv_type_name(value_type) +
+           " k_window=" + std::to_string(key_window) + " v_window=" + std::to_string(value_window);
+}
+
+}  // namespace strata

@@ -1,0 +1,156 @@
+#include "engine/model/transformer.h"
+
+#include <algorithm>
+
+#include "engine/base/math.h"
+
+namespace strata {
+
+namespace {
+
+bool is_quantised(TensorType type) { return tensor_traits(type).block_values > 1; }
+
+std::vector<double> frequencies(const ModelConfig& c, const std::vector<float>& factors) {
+    std::vector<double> result(size_t(c.rope_dim / 2));
+    for (size_t i = 0; i < result.size(); ++i) {
+        result[i] = pow_f64(c.rope_theta, -2.0 * double(i) / c.rope_dim) / c.rope_linear_scale;
+        if (!factors.empty()) result[i] /= double(factors[i]);
+    }
+    return result;
+}
+
+}  // namespace
+
+Transformer::Transformer(const Model& model, KvCache& cache, const Kernels& kernels, ThreadPool& pool)
+    : model_(model),
+      c_(model.config()),
+      w_(model.weights()),
+      cache_(cache),
+      kernels_(kernels),
+      pool_(pool),
+      attention_(cache, c_.n_heads, kMaxBatch, kernels, pool),
+      rope_frequencies_(frequencies(c_, w_.rope_factors)) {
+    const size_t batch = kMaxBatch, d = size_t(c_.d_model), ffn = size_t(c_.d_ffn);
+    const size_t q = size_t(c_.n_heads) * size_t(c_.head_dim), kv = size_t(c_.n_kv_heads) * size_t(c_.head_dim);
+    cos_.resize(batch * rope_frequencies_.size());
+    sin_.resize(cos_.size());
+    for (auto* rows : {&x_, &normed_, &delta_}) rows->resize(batch * d);
+    for (auto* rows : {&q_, &mixed_}) rows->resize(batch * q);
+    for (auto* rows : {&k_, &v_}) rows->resize(batch * kv);
+    for (auto* rows : {&gate_, &up_}) rows->resize(batch * ffn);
+    const size_t widest = std::max({d, q, ffn});
+    quantised_.resize(batch * widest * kernels.activation_bytes);
+    scales_.resize(batch * (widest / 32 + 1));
+    logits_.resize(size_t(c_.n_vocab));
+}
+
+uint64_t Transformer::scratch_bytes() const {
+    uint64_t floats = 0;
+    for (const auto* rows : {&cos_, &sin_, &x_, &normed_, &q_, &k_, &v_, &mixed_, &gate_, &up_, &delta_, &scales_, &logits_})
+        floats += rows->size();
+    return floats * sizeof(float) + quantised_.size() + attention_.scratch_bytes();
+}
+
+std::span<const float> Transformer::forward(std::span<const int> tokens, Logits which) {
+    const int n = int(tokens.size());
+    CHECK(n >= 1 && n <= kMaxBatch);
+    embed(tokens);
+    fill_rope_table(cache_.position(), n);
+    for (int layer = 0; layer < c_.n_layers; ++layer) {
+        const LayerWeights& w = w_.layers[size_t(layer)];
+        attention_part(w, layer, n);
+        feed_forward_part(w, n);
+    }
+    normalise(w_.output_norm, n);
+    const int wanted = which == Logits::all ? n : 1;
+    const size_t size = size_t(wanted) * size_t(c_.n_vocab);
+    if (logits_.size() < size) logits_.resize(size_t(kMaxBatch) * size_t(c_.n_vocab));
+    multiply({normed_.data() + size_t(n - wanted) * size_t(c_.d_model), wanted, c_.d_model}, {{&w_.head, logits_.data()}});
+    return {logits_.data(), size};
+}
+
+void Transformer::embed(std::span<const int> tokens) {
+    const TensorTraits& traits = tensor_traits(w_.embedding.type);
+    for (size_t t = 0; t < tokens.size(); ++t)
+        traits.decode(w_.embedding.data + tokens[t] * w_.embedding.row_bytes(), x_.data() + t * size_t(c_.d_model), c_.d_model);
+}
+
+// x += output(attention(norm(x)))
+void Transformer::attention_part(const LayerWeights& w, int layer, int n) {
+    normalise(w.attention_norm, n);
+    multiply({normed_.data(), n, c_.d_model}, {{&w.query, q_.data()}, {&w.key, k_.data()}, {&w.value, v_.data()}});
+    rotate(q_.data(), n, c_.n_heads);
+    rotate(k_.data(), n, c_.n_kv_heads);
+    pool_.for_rows(c_.n_kv_heads, 1, [&](int64_t begin, int64_t end, int) {
+        for (int64_t head = begin; head < end; ++head) cache_.write(layer, int(head), n, k_.data(), v_.data());
+    });
+    attention_.attend(layer, cache_.position(), n, q_.data(), mixed_.data());
+    multiply({mixed_.data(), n, c_.n_heads * c_.head_dim}, {{&w.output, delta_.data()}});
+    kernels_.add(x_.data(), delta_.data(), int64_t(n) * c_.d_model);
+}
+
+// x += down(silu(gate(norm(x))) * up(norm(x)))
+void Transformer::feed_forward_part(const LayerWeights& w, int n) {
+    normalise(w.ffn_norm, n);
+    multiply({normed_.data(), n, c_.d_model}, {{&w.gate, gate_.data()}, {&w.up, up_.data()}});
+    kernels_.silu_mul(gate_.data(), up_.data(), gate_.data(), int64_t(n) * c_.d_ffn);
+    multiply({gate_.data(), n, c_.d_ffn}, {{&w.down, delta_.data()}});
+    kernels_.add(x_.data(), delta_.data(), int64_t(n) * c_.d_model);
+}
+
+void Transformer::normalise(const std::vector<float>& weight, int n) {
+    for (int t = 0; t < n; ++t)
+        kernels_.rms_norm(x_.data() + int64_t(t) * c_.d_model, weight.data(), normed_.data() + int64_t(t) * c_.d_model,
+                          c_.d_model, c_.norm_epsilon);
+}
+
+// Several products of one input, in one go over the threads. out: (n, matrix rows)
+void Transformer::multiply(const Input& input, std::initializer_list<Product> products) {
+    const bool quantised = std::any_of(products.begin(), products.end(), [](const Product& p) { return is_quantised(p.matrix->type); });
+    if (quantised)
+        for (int t = 0; t < input.n; ++t)
+            kernels_.quantise_row(input.x + int64_t(t) * input.cols, quantised_.data() + size_t(t) * size_t(input.cols) * kernels_.activation_bytes,
+                                  scales_.data() + int64_t(t) * (input.cols / 32), input.cols);
+    int64_t total = 0;
+    for (const Product& p : products) total += p.matrix->rows;
+    constexpr int64_t kGrain = 16;  // rows
+    pool_.for_rows(total, kGrain, [&](int64_t begin, int64_t end, int) {
+        int64_t first = 0;  // of this matrix, among the rows of all
+        for (const Product& p : products) {
+            const int64_t from = std::max(begin, first) - first, to = std::min(end, first + p.matrix->rows) - first;
+            if (from < to) {
+                const MatmulArgs args{p.matrix->data, input.cols, input.x, quantised_.data(), scales_.data(), input.n, p.out, p.matrix->rows};
+                kernels_.matmul(p.matrix->type)(args, from, to);
+            }
+            first += p.matrix->rows;
+        }
+    });
+}
+
+// RoPE (arXiv 2104.09864): angles in double, from our own sine and cosine.
+void Transformer::fill_rope_table(int64_t position, int n) {
+    const size_t pairs = rope_frequencies_.size();
+    for (int t = 0; t < n; ++t)
+        for (size_t i = 0; i < pairs; ++i) {
+            const SinCos angle = sin_cos_f64(double(position + t) * rope_frequencies_[i]);
+            cos_[size_t(t) * pairs + i] = float(angle.cos);
+            sin_[size_t(t) * pairs + i] = float(angle.sin);
+        }
+}
+
+// rows: (n, n_heads, head_dim). The llama architecture rotates neighbouring pairs.
+void Transformer::rotate(float* rows, int n, int n_heads) const {
+    const int pairs = c_.rope_dim / 2;
+    for (int t = 0; t < n; ++t) {
+        const float* cosines = cos_.data() + int64_t(t) * pairs;
+        const float* sines = sin_.data() + int64_t(t) * pairs;
+        for (int h = 0; h < n_heads; ++h, rows += c_.head_dim)
+            for (int i = 0; i < pairs; ++i) {
+                const float a = rows[2 * i], b = rows[2 * i + 1];
+                rows[2 * i] = a * cosines[i] - b * sines[i];
+                rows[2 * i + 1] = a * sines[i] + b * cosines[i];
+            }
+    }
+}
+
+}  // namespace strata

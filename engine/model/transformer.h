@@ -1,0 +1,70 @@
+// The forward pass of a Llama-family transformer (arXiv 2302.13971), in the order of the paper.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/base/thread_pool.h"
+#include "engine/kernels/kernels.h"
+#include "engine/kv/attention.h"
+#include "engine/kv/kv_cache.h"
+#include "engine/model/model.h"
+#include "engine/model/weights.h"
+
+namespace strata {
+
+constexpr int kMaxBatch = kPagePositions;
+
+class Transformer {
+public:
+    Transformer(const Model& model, KvCache& cache, const Kernels& kernels, ThreadPool& pool);
+
+    enum class Logits { last, all };
+    // Reads tokens (n, at most kMaxBatch), the next positions of the cache, all of one page. The cache must have been
+    // reserved and must not have been advanced; it holds the new rows afterwards and is advanced by the caller.
+    // Returns the logits of the last token (n_vocab), or of all (n, n_vocab); valid until the next call.
+    std::span<const float> forward(std::span<const int> tokens, Logits which);
+
+    void reserve(int64_t positions) { attention_.reserve(positions); }
+    uint64_t scratch_bytes() const;
+
+private:
+    struct Product {
+        const Matrix* matrix;
+        float* out;
+    };
+    struct Input {              // of matrix products: rows of floats, and quantised where a weight type wants it
+        const float* x;
+        int n, cols;
+    };
+
+    void embed(std::span<const int> tokens);
+    void fill_rope_table(int64_t position, int n);
+    void rotate(float* rows, int n, int n_heads) const;
+    void attention_part(const LayerWeights& w, int layer, int n);
+    void feed_forward_part(const LayerWeights& w, int n);
+    void normalise(const std::vector<float>& weight, int n);
+    void multiply(const Input& input, std::initializer_list<Product> products);
+
+    const Model& model_;
+    const ModelConfig& c_;
+    const Weights& w_;
+    KvCache& cache_;
+    const Kernels& kernels_;
+    ThreadPool& pool_;
+    Attention attention_;
+
+    std::vector<double> rope_frequencies_;  // (rope_dim / 2), radians per position
+    std::vector<float> cos_, sin_;          // (kMaxBatch, rope_dim / 2)
+    std::vector<float> x_;                  // (kMaxBatch, d_model): the residual stream
+    std::vector<float> normed_;             // (kMaxBatch, d_model)
+    std::vector<float> q_, k_, v_;          // (kMaxBatch, heads, head_dim)
+    std::vector<float> mixed_;              // (kMaxBatch, n_heads, head_dim): attention's output
+    std::vector<float> gate_, up_;          // (kMaxBatch, d_ffn)
+    std::vector<float> delta_;              // (kMaxBatch, d_model): what is added to the residual stream
+    std::vector<uint8_t> quantised_;        // (kMaxBatch, widest input) of the backend's Activation
+    std::vector<float> scales_;             // (kMaxBatch, widest input / 32)
+    std::vector<float> logits_;             // (n_vocab), grown to (kMaxBatch, n_vocab) when all are asked for
+};
+
+}  // namespace strata

@@ -1,0 +1,126 @@
+// AVX2 and F16C, the native x86 backend. Multiply and add stay two operations: see "one arithmetic".
+#pragma once
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "engine/base/bits.h"
+#include "engine/base/math.h"
+
+namespace strata {
+
+struct Avx2 {
+    static constexpr const char* kName = "avx2";
+    static constexpr int kTileRows = 2;
+
+    struct F32 {
+        static constexpr int kLanes = 8;
+        __m256 v;
+    };
+    struct Float4 {
+        __m128 v;
+    };
+    using Activation = int8_t;
+    struct Weights32 {
+        __m256i q;
+    };
+    struct Ints {
+        __m256i v;  // the low four: values 0-15
+    };
+
+    static F32 splat(float x) { return {_mm256_set1_ps(x)}; }
+    static F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
+    static F32 load_half(const uint16_t* p) {
+        return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+    }
+    static F32 load_bfloat(const uint16_t* p) {
+        const __m256i b = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+        return {_mm256_castsi256_ps(_mm256_slli_epi32(b, 16))};
+    }
+    static void store(float* p, F32 a) { _mm256_storeu_ps(p, a.v); }
+    static F32 add(F32 a, F32 b) { return {_mm256_add_ps(a.v, b.v)}; }
+    static F32 sub(F32 a, F32 b) { return {_mm256_sub_ps(a.v, b.v)}; }
+    static F32 mul(F32 a, F32 b) { return {_mm256_mul_ps(a.v, b.v)}; }
+    static F32 div(F32 a, F32 b) { return {_mm256_div_ps(a.v, b.v)}; }
+    static F32 mul_add(F32 a, F32 b, F32 c) { return {_mm256_add_ps(c.v, _mm256_mul_ps(a.v, b.v))}; }
+    static F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.v, b.v)}; }
+    static F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.v, b.v)}; }
+    static F32 times_power_of_two(F32 a, F32 b) {
+        return {_mm256_castsi256_ps(
+            _mm256_add_epi32(_mm256_castps_si256(a.v), _mm256_slli_epi32(_mm256_castps_si256(b.v), 23)))};
+    }
+    static float sum(F32 a) {
+        __m128 s = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+        s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+        return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+    }
+    static float largest(F32 a) {
+        __m128 s = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+        s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+        return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+    }
+
+    static void quantise32(const float* x, float scale, Activation* out) {
+        const __m256 s = _mm256_set1_ps(scale), round = _mm256_set1_ps(ExpF32::kRound);
+        const __m256i low_byte = _mm256_set1_epi32(255);
+        __m256i part[4];
+        for (int i = 0; i < 4; ++i) {
+            const __m256 t = _mm256_add_ps(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * i), s), round);
+            part[i] = _mm256_and_si256(_mm256_castps_si256(t), low_byte);
+        }
+        const __m256i packed =
+            _mm256_packus_epi16(_mm256_packus_epi32(part[0], part[1]), _mm256_packus_epi32(part[2], part[3]));
+        const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packing works within 128 bits
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(packed, order));
+    }
+    static Weights32 load_weights(const void* p) { return {_mm256_loadu_si256(static_cast<const __m256i*>(p))}; }
+    static Weights32 load_nibbles(const uint8_t* p) {
+        const __m128i packed = load16(p);
+        const __m256i nibbles =
+            _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(packed, 4), packed), _mm256_set1_epi8(15));
+        return {_mm256_sub_epi8(nibbles, _mm256_set1_epi8(8))};
+    }
+    // |w| times x with the sign of w: sums of two products stay below 2^15, so nothing saturates.
+    static Ints dot(Weights32 w, const Activation* x) {
+        const __m256i signed_x = _mm256_sign_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), w.q);
+        const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w.q), signed_x);
+        return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
+    }
+    static Ints scale_halves(Ints ints, int a, int b) {
+        return {_mm256_mullo_epi32(ints.v, _mm256_set_m128i(_mm_set1_epi32(b), _mm_set1_epi32(a)))};
+    }
+    static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
+        const __m256i t = _mm256_hadd_epi32(_mm256_hadd_epi32(a.v, b.v), _mm256_hadd_epi32(c.v, d.v));
+        return {_mm_cvtepi32_ps(_mm_add_epi32(_mm256_castsi256_si128(t), _mm256_extracti128_si256(t, 1)))};
+    }
+    static Float4 splat4(float x) { return {_mm_set1_ps(x)}; }
+    static Float4 gather4(const float* a, const float* b, const float* c, const float* d) {
+        return {_mm_setr_ps(*a, *b, *c, *d)};
+    }
+    static Float4 gather_half4(const void* a, const void* b, const void* c, const void* d) {
+        return {_mm_cvtph_ps(_mm_setr_epi16(half_bits(a), half_bits(b), half_bits(c), half_bits(d), 0, 0, 0, 0))};
+    }
+    static Float4 mul(Float4 a, Float4 b) { return {_mm_mul_ps(a.v, b.v)}; }
+    static Float4 add(Float4 a, Float4 b) { return {_mm_add_ps(a.v, b.v)}; }
+    static void store4(float* p, Float4 a) { _mm_storeu_ps(p, a.v); }
+
+    static void look_up_nibbles(const uint8_t* packed, const int8_t* table, int8_t* out) {
+        const __m128i codes = load16(packed), entries = load16(table), mask = _mm_set1_epi8(15);
+        store16(out, _mm_shuffle_epi8(entries, _mm_and_si128(codes, mask)));
+        store16(out + 16, _mm_shuffle_epi8(entries, _mm_and_si128(_mm_srli_epi16(codes, 4), mask)));
+    }
+    static void scale_to_float(const int8_t* q, float scale, float* out) {
+        const __m256 s = _mm256_set1_ps(scale);
+        for (int i = 0; i < 32; i += 8) {
+            const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(q + i));
+            _mm256_storeu_ps(out + i, _mm256_mul_ps(s, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight))));
+        }
+    }
+
+private:
+    static __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+    static void store16(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
+    static short half_bits(const void* p) { return load_unaligned<short>(p); }
+};
+
+}  // namespace strata

@@ -1,0 +1,123 @@
+// NEON (aarch64), the native Apple and ARM backend. Two registers make the eight lanes.
+#pragma once
+#include <arm_neon.h>
+
+#include <cstdint>
+
+#include "engine/base/bits.h"
+#include "engine/base/math.h"
+
+namespace strata {
+
+struct Neon {
+    static constexpr const char* kName = "neon";
+    static constexpr int kTileRows = 2;
+
+    struct F32 {
+        static constexpr int kLanes = 8;
+        float32x4_t lo, hi;
+    };
+    struct Float4 {
+        float32x4_t v;
+    };
+    using Activation = int8_t;
+    struct Weights32 {
+        int8x16_t lo, hi;
+    };
+    struct Ints {
+        int32x4_t first, second;  // of values 0-15 and 16-31
+    };
+
+    static F32 splat(float x) { return {vdupq_n_f32(x), vdupq_n_f32(x)}; }
+    static F32 load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
+    static F32 load_half(const uint16_t* p) {
+        const uint16x8_t h = load_u16(p);
+        return {vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(h))), vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(h)))};
+    }
+    static F32 load_bfloat(const uint16_t* p) {
+        const uint16x8_t b = load_u16(p);
+        return {vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(b), 16)), vreinterpretq_f32_u32(vshll_high_n_u16(b, 16))};
+    }
+    static void store(float* p, F32 a) {
+        vst1q_f32(p, a.lo);
+        vst1q_f32(p + 4, a.hi);
+    }
+    static F32 add(F32 a, F32 b) { return {vaddq_f32(a.lo, b.lo), vaddq_f32(a.hi, b.hi)}; }
+    static F32 sub(F32 a, F32 b) { return {vsubq_f32(a.lo, b.lo), vsubq_f32(a.hi, b.hi)}; }
+    static F32 mul(F32 a, F32 b) { return {vmulq_f32(a.lo, b.lo), vmulq_f32(a.hi, b.hi)}; }
+    static F32 div(F32 a, F32 b) { return {vdivq_f32(a.lo, b.lo), vdivq_f32(a.hi, b.hi)}; }
+    static F32 mul_add(F32 a, F32 b, F32 c) { return add(c, mul(a, b)); }
+    static F32 min(F32 a, F32 b) { return {vminq_f32(a.lo, b.lo), vminq_f32(a.hi, b.hi)}; }
+    static F32 max(F32 a, F32 b) { return {vmaxq_f32(a.lo, b.lo), vmaxq_f32(a.hi, b.hi)}; }
+    static F32 times_power_of_two(F32 a, F32 b) { return {add_shifted(a.lo, b.lo), add_shifted(a.hi, b.hi)}; }
+    static float sum(F32 a) {
+        const float32x4_t t = vaddq_f32(a.lo, a.hi);
+        return (vgetq_lane_f32(t, 0) + vgetq_lane_f32(t, 2)) + (vgetq_lane_f32(t, 1) + vgetq_lane_f32(t, 3));
+    }
+    static float largest(F32 a) { return vmaxvq_f32(vmaxq_f32(a.lo, a.hi)); }
+
+    static void quantise32(const float* x, float scale, Activation* out) {
+        for (int i = 0; i < 32; i += 8) {
+            const float32x4_t round = vdupq_n_f32(ExpF32::kRound);
+            const float32x4_t a = vaddq_f32(vmulq_n_f32(vld1q_f32(x + i), scale), round);
+            const float32x4_t b = vaddq_f32(vmulq_n_f32(vld1q_f32(x + i + 4), scale), round);
+            const uint16x8_t wide = vcombine_u16(vmovn_u32(vreinterpretq_u32_f32(a)), vmovn_u32(vreinterpretq_u32_f32(b)));
+            vst1_s8(out + i, vreinterpret_s8_u8(vmovn_u16(wide)));
+        }
+    }
+    static Weights32 load_weights(const void* p) {
+        const int8_t* q = static_cast<const int8_t*>(p);
+        return {vld1q_s8(q), vld1q_s8(q + 16)};
+    }
+    static Weights32 load_nibbles(const uint8_t* p) {
+        const uint8x16_t packed = vld1q_u8(p);
+        const int8x16_t bias = vdupq_n_s8(8);
+        return {vsubq_s8(vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15))), bias),
+                vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(packed, 4)), bias)};
+    }
+    static Ints dot(Weights32 w, const Activation* x) { return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))}; }
+    static Ints scale_halves(Ints ints, int a, int b) { return {vmulq_n_s32(ints.first, a), vmulq_n_s32(ints.second, b)}; }
+    static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
+        const int32x4_t ab = vpaddq_s32(vaddq_s32(a.first, a.second), vaddq_s32(b.first, b.second));
+        const int32x4_t cd = vpaddq_s32(vaddq_s32(c.first, c.second), vaddq_s32(d.first, d.second));
+        return {vcvtq_f32_s32(vpaddq_s32(ab, cd))};
+    }
+    static Float4 splat4(float x) { return {vdupq_n_f32(x)}; }
+    static Float4 gather4(const float* a, const float* b, const float* c, const float* d) {
+        const float all[4] = {*a, *b, *c, *d};
+        return {vld1q_f32(all)};
+    }
+    static Float4 gather_half4(const void* a, const void* b, const void* c, const void* d) {
+        const uint16_t all[4] = {half_bits(a), half_bits(b), half_bits(c), half_bits(d)};
+        return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(all)))};
+    }
+    static Float4 mul(Float4 a, Float4 b) { return {vmulq_f32(a.v, b.v)}; }
+    static Float4 add(Float4 a, Float4 b) { return {vaddq_f32(a.v, b.v)}; }
+    static void store4(float* p, Float4 a) { vst1q_f32(p, a.v); }
+
+    static void look_up_nibbles(const uint8_t* packed, const int8_t* table, int8_t* out) {
+        const uint8x16_t codes = vld1q_u8(packed);
+        const int8x16_t entries = vld1q_s8(table);
+        vst1q_s8(out, vqtbl1q_s8(entries, vandq_u8(codes, vdupq_n_u8(15))));
+        vst1q_s8(out + 16, vqtbl1q_s8(entries, vshrq_n_u8(codes, 4)));
+    }
+    static void scale_to_float(const int8_t* q, float scale, float* out) {
+        for (int i = 0; i < 32; i += 8) {
+            const int16x8_t wide = vmovl_s8(vld1_s8(q + i));
+            vst1q_f32(out + i, vmulq_n_f32(vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide))), scale));
+            vst1q_f32(out + i + 4, vmulq_n_f32(vcvtq_f32_s32(vmovl_high_s16(wide)), scale));
+        }
+    }
+
+private:
+    static uint16_t half_bits(const void* p) { return load_unaligned<uint16_t>(p); }
+    static uint16x8_t load_u16(const uint16_t* p) { return vreinterpretq_u16_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(p))); }
+    static float32x4_t add_shifted(float32x4_t a, float32x4_t b) {
+        return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a), vshlq_n_u32(vreinterpretq_u32_f32(b), 23)));
+    }
+    static int32x4_t dot16(int8x16_t a, int8x16_t b) {
+        return vpadalq_s16(vpaddlq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b))), vmull_high_s8(a, b));
+    }
+};
+
+}  // namespace strata

@@ -1,0 +1,126 @@
+// The reference backend: every operation spelled out lane by lane.
+// Tests treat this one as the truth; it is also what runs where nothing better exists.
+#pragma once
+#include <cstdint>
+
+#include "engine/base/bits.h"
+#include "engine/base/math.h"
+
+namespace strata {
+
+struct Scalar {
+    static constexpr const char* kName = "scalar";
+    static constexpr int kTileRows = 1;  // rows that a matrix product works on at once
+
+    struct F32 {
+        static constexpr int kLanes = 8;
+        float lane[kLanes];
+    };
+    struct Float4 {
+        float lane[4];
+    };
+    using Activation = int8_t;
+    struct Weights32 {
+        int8_t q[32];
+    };
+    struct Ints {
+        int32_t first, second;  // values 0-15 and 16-31
+    };
+
+    template <class Op>
+    static F32 each(F32 a, F32 b, Op op) {
+        for (int i = 0; i < F32::kLanes; ++i) a.lane[i] = op(a.lane[i], b.lane[i]);
+        return a;
+    }
+
+    static F32 splat(float x) { return {{x, x, x, x, x, x, x, x}}; }
+    static F32 load(const float* p) { return load_unaligned<F32>(p); }
+    static F32 load_half(const uint16_t* p) {
+        F32 a;
+        for (int i = 0; i < F32::kLanes; ++i) a.lane[i] = half_to_float(load_unaligned<uint16_t>(p + i));
+        return a;
+    }
+    static F32 load_bfloat(const uint16_t* p) {
+        F32 a;
+        for (int i = 0; i < F32::kLanes; ++i) a.lane[i] = bfloat_to_float(load_unaligned<uint16_t>(p + i));
+        return a;
+    }
+    static void store(float* p, F32 a) { std::memcpy(p, a.lane, sizeof a.lane); }
+    static F32 add(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x + y; }); }
+    static F32 sub(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x - y; }); }
+    static F32 mul(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x * y; }); }
+    static F32 div(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x / y; }); }
+    static F32 mul_add(F32 a, F32 b, F32 c) { return add(c, mul(a, b)); }
+    // Of numbers only: kernels never compare NaN.
+    static F32 min(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x < y ? x : y; }); }
+    static F32 max(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x > y ? x : y; }); }
+    static F32 times_power_of_two(F32 a, F32 b) {
+        return each(a, b, [](float x, float y) { return float_of(bits_of(x) + (bits_of(y) << 23)); });
+    }
+    // This tree of additions is what every other backend has to reproduce.
+    static float sum(F32 a) {
+        float t[4];
+        for (int i = 0; i < 4; ++i) t[i] = a.lane[i] + a.lane[i + 4];
+        return (t[0] + t[2]) + (t[1] + t[3]);
+    }
+    static float largest(F32 a) {
+        float t = a.lane[0];
+        for (int i = 1; i < F32::kLanes; ++i) t = t > a.lane[i] ? t : a.lane[i];
+        return t;
+    }
+
+    static void quantise32(const float* x, float scale, Activation* out) {
+        // Adding 1.5 * 2^23 rounds to an integer that stands in the low bits: no conversion that a NaN could break.
+        for (int i = 0; i < 32; ++i) out[i] = int8_t(uint8_t(bits_of(x[i] * scale + ExpF32::kRound)));
+    }
+    static Weights32 load_weights(const void* p) { return load_unaligned<Weights32>(p); }
+    static Weights32 load_nibbles(const uint8_t* p) {
+        Weights32 w;
+        for (int i = 0; i < 16; ++i) {
+            w.q[i] = int8_t((p[i] & 15) - 8);
+            w.q[16 + i] = int8_t((p[i] >> 4) - 8);
+        }
+        return w;
+    }
+    static Ints dot(Weights32 w, const Activation* x) {
+        Ints ints{0, 0};
+        for (int i = 0; i < 16; ++i) {
+            ints.first += w.q[i] * x[i];
+            ints.second += w.q[16 + i] * x[16 + i];
+        }
+        return ints;
+    }
+    static Ints scale_halves(Ints ints, int a, int b) { return {ints.first * a, ints.second * b}; }
+    static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
+        return {{float(a.first + a.second), float(b.first + b.second), float(c.first + c.second), float(d.first + d.second)}};
+    }
+    static Float4 splat4(float x) { return {{x, x, x, x}}; }
+    static Float4 gather4(const float* a, const float* b, const float* c, const float* d) { return {{*a, *b, *c, *d}}; }
+    static Float4 gather_half4(const void* a, const void* b, const void* c, const void* d) {
+        return {{half(a), half(b), half(c), half(d)}};
+    }
+    static Float4 mul(Float4 a, Float4 b) {
+        for (int i = 0; i < 4; ++i) a.lane[i] *= b.lane[i];
+        return a;
+    }
+    static Float4 add(Float4 a, Float4 b) {
+        for (int i = 0; i < 4; ++i) a.lane[i] += b.lane[i];
+        return a;
+    }
+    static void store4(float* p, Float4 a) { std::memcpy(p, a.lane, sizeof a.lane); }
+
+    static void look_up_nibbles(const uint8_t* packed, const int8_t* table, int8_t* out) {
+        for (int i = 0; i < 16; ++i) {
+            out[i] = table[packed[i] & 15];
+            out[16 + i] = table[packed[i] >> 4];
+        }
+    }
+    static void scale_to_float(const int8_t* q, float scale, float* out) {
+        for (int i = 0; i < 32; ++i) out[i] = scale * float(q[i]);
+    }
+
+private:
+    static float half(const void* p) { return half_to_float(load_unaligned<uint16_t>(p)); }
+};
+
+}  // namespace strata

@@ -1,0 +1,142 @@
+// WebAssembly SIMD128, the backend the browser runs. Two registers make the eight lanes. Activations are kept as int16,
+// because the one exact integer dot product of plain SIMD128 takes 16-bit operands.
+#pragma once
+#include <wasm_simd128.h>
+
+#include <cstdint>
+
+#include "engine/base/bits.h"
+#include "engine/base/math.h"
+
+namespace strata {
+
+struct Wasm128 {
+    static constexpr const char* kName = "wasm128";
+    static constexpr int kTileRows = 1;
+
+    struct F32 {
+        static constexpr int kLanes = 8;
+        v128_t lo, hi;
+    };
+    struct Float4 {
+        v128_t v;
+    };
+    using Activation = int16_t;
+    struct Weights32 {
+        v128_t q[4];  // as int16
+    };
+    struct Ints {
+        v128_t first, second;  // of values 0-15 and 16-31
+    };
+
+    static F32 splat(float x) { return {wasm_f32x4_splat(x), wasm_f32x4_splat(x)}; }
+    static F32 load(const float* p) { return {wasm_v128_load(p), wasm_v128_load(p + 4)}; }
+    static F32 load_half(const uint16_t* p) {
+        const v128_t h = wasm_v128_load(p);
+        return {half_bits_to_float(wasm_u32x4_extend_low_u16x8(h)), half_bits_to_float(wasm_u32x4_extend_high_u16x8(h))};
+    }
+    static F32 load_bfloat(const uint16_t* p) {
+        const v128_t b = wasm_v128_load(p);
+        return {wasm_i32x4_shl(wasm_u32x4_extend_low_u16x8(b), 16), wasm_i32x4_shl(wasm_u32x4_extend_high_u16x8(b), 16)};
+    }
+    static void store(float* p, F32 a) {
+        wasm_v128_store(p, a.lo);
+        wasm_v128_store(p + 4, a.hi);
+    }
+    static F32 add(F32 a, F32 b) { return {wasm_f32x4_add(a.lo, b.lo), wasm_f32x4_add(a.hi, b.hi)}; }
+    static F32 sub(F32 a, F32 b) { return {wasm_f32x4_sub(a.lo, b.lo), wasm_f32x4_sub(a.hi, b.hi)}; }
+    static F32 mul(F32 a, F32 b) { return {wasm_f32x4_mul(a.lo, b.lo), wasm_f32x4_mul(a.hi, b.hi)}; }
+    static F32 div(F32 a, F32 b) { return {wasm_f32x4_div(a.lo, b.lo), wasm_f32x4_div(a.hi, b.hi)}; }
+    static F32 mul_add(F32 a, F32 b, F32 c) { return add(c, mul(a, b)); }
+    // pmin and pmax: one x86 instruction each, where min and max of IEEE need several.
+    static F32 min(F32 a, F32 b) { return {wasm_f32x4_pmin(b.lo, a.lo), wasm_f32x4_pmin(b.hi, a.hi)}; }
+    static F32 max(F32 a, F32 b) { return {wasm_f32x4_pmax(b.lo, a.lo), wasm_f32x4_pmax(b.hi, a.hi)}; }
+    static F32 times_power_of_two(F32 a, F32 b) {
+        return {wasm_i32x4_add(a.lo, wasm_i32x4_shl(b.lo, 23)), wasm_i32x4_add(a.hi, wasm_i32x4_shl(b.hi, 23))};
+    }
+    static float sum(F32 a) {
+        const v128_t t = wasm_f32x4_add(a.lo, a.hi);
+        const v128_t u = wasm_f32x4_add(t, wasm_i32x4_shuffle(t, t, 2, 3, 2, 3));
+        return wasm_f32x4_extract_lane(u, 0) + wasm_f32x4_extract_lane(u, 1);
+    }
+    static float largest(F32 a) {
+        const v128_t t = wasm_f32x4_pmax(a.lo, a.hi);
+        const v128_t u = wasm_f32x4_pmax(t, wasm_i32x4_shuffle(t, t, 2, 3, 2, 3));
+        const float x = wasm_f32x4_extract_lane(u, 0), y = wasm_f32x4_extract_lane(u, 1);
+        return x > y ? x : y;
+    }
+
+    static void quantise32(const float* x, float scale, Activation* out) {
+        const v128_t s = wasm_f32x4_splat(scale), round = wasm_f32x4_splat(ExpF32::kRound);
+        for (int i = 0; i < 32; i += 8) {
+            // The integer is the low byte; shifting up and down again extends its sign.
+            const v128_t a = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(x + i), s), round);
+            const v128_t b = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(x + i + 4), s), round);
+            wasm_v128_store(out + i, wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(wasm_i32x4_shl(a, 24), 24),
+                                                             wasm_i32x4_shr(wasm_i32x4_shl(b, 24), 24)));
+        }
+    }
+    static Weights32 load_weights(const void* p) {
+        const int8_t* q = static_cast<const int8_t*>(p);
+        return {{wasm_i16x8_load8x8(q), wasm_i16x8_load8x8(q + 8), wasm_i16x8_load8x8(q + 16), wasm_i16x8_load8x8(q + 24)}};
+    }
+    static Weights32 load_nibbles(const uint8_t* p) {
+        const v128_t packed = wasm_v128_load(p), bias = wasm_i8x16_splat(8);
+        const v128_t low = wasm_i8x16_sub(wasm_v128_and(packed, wasm_i8x16_splat(15)), bias);
+        const v128_t high = wasm_i8x16_sub(wasm_u8x16_shr(packed, 4), bias);
+        return {{wasm_i16x8_extend_low_i8x16(low), wasm_i16x8_extend_high_i8x16(low), wasm_i16x8_extend_low_i8x16(high),
+                 wasm_i16x8_extend_high_i8x16(high)}};
+    }
+    static Ints dot(Weights32 w, const Activation* x) {
+        return {wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[0], wasm_v128_load(x)),
+                               wasm_i32x4_dot_i16x8(w.q[1], wasm_v128_load(x + 8))),
+                wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[2], wasm_v128_load(x + 16)),
+                               wasm_i32x4_dot_i16x8(w.q[3], wasm_v128_load(x + 24)))};
+    }
+    static Ints scale_halves(Ints ints, int a, int b) {
+        return {wasm_i32x4_mul(ints.first, wasm_i32x4_splat(a)), wasm_i32x4_mul(ints.second, wasm_i32x4_splat(b))};
+    }
+    static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
+        const v128_t ab = pair_sums(wasm_i32x4_add(a.first, a.second), wasm_i32x4_add(b.first, b.second));
+        const v128_t cd = pair_sums(wasm_i32x4_add(c.first, c.second), wasm_i32x4_add(d.first, d.second));
+        return {wasm_f32x4_convert_i32x4(wasm_i32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7)))};
+    }
+    static Float4 splat4(float x) { return {wasm_f32x4_splat(x)}; }
+    static Float4 gather4(const float* a, const float* b, const float* c, const float* d) {
+        return {wasm_f32x4_make(*a, *b, *c, *d)};
+    }
+    static Float4 gather_half4(const void* a, const void* b, const void* c, const void* d) {
+        return {half_bits_to_float(wasm_i32x4_make(half_bits(a), half_bits(b), half_bits(c), half_bits(d)))};
+    }
+    static Float4 mul(Float4 a, Float4 b) { return {wasm_f32x4_mul(a.v, b.v)}; }
+    static Float4 add(Float4 a, Float4 b) { return {wasm_f32x4_add(a.v, b.v)}; }
+    static void store4(float* p, Float4 a) { wasm_v128_store(p, a.v); }
+
+    static void look_up_nibbles(const uint8_t* packed, const int8_t* table, int8_t* out) {
+        const v128_t codes = wasm_v128_load(packed), entries = wasm_v128_load(table);
+        wasm_v128_store(out, wasm_i8x16_swizzle(entries, wasm_v128_and(codes, wasm_i8x16_splat(15))));
+        wasm_v128_store(out + 16, wasm_i8x16_swizzle(entries, wasm_u8x16_shr(codes, 4)));
+    }
+    static void scale_to_float(const int8_t* q, float scale, float* out) {
+        const v128_t s = wasm_f32x4_splat(scale);
+        for (int i = 0; i < 32; i += 8) {
+            const v128_t wide = wasm_i16x8_load8x8(q + i);
+            wasm_v128_store(out + i, wasm_f32x4_mul(s, wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(wide))));
+            wasm_v128_store(out + i + 4, wasm_f32x4_mul(s, wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(wide))));
+        }
+    }
+
+private:
+    static int half_bits(const void* p) { return load_unaligned<uint16_t>(p); }
+    static v128_t half_bits_to_float(v128_t h) {
+        const v128_t magnitude = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x7fff)), 13);
+        const v128_t sign = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x8000)), 16);
+        return wasm_v128_or(wasm_f32x4_mul(magnitude, wasm_f32x4_splat(0x1p112f)), sign);
+    }
+    // (a0+a2, a1+a3, b0+b2, b1+b3)
+    static v128_t pair_sums(v128_t a, v128_t b) {
+        return wasm_i32x4_add(wasm_i32x4_shuffle(a, b, 0, 1, 4, 5), wasm_i32x4_shuffle(a, b, 2, 3, 6, 7));
+    }
+};
+
+}  // namespace strata

@@ -1,0 +1,255 @@
+// What JavaScript sees of the engine: one call per call, conversions and no logic. web/lib decides everything.
+// A call that can fail returns {code, message} in place of its value. Sizes and positions cross as doubles: exact up to
+// 2^53, and free of BigInt. The TypeScript side of this file is engine_module.d.ts.
+#include <emscripten/bind.h>
+#include <emscripten/heap.h>
+#include <emscripten/val.h>
+
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/engine.h"
+
+using emscripten::val;
+
+namespace {
+
+using namespace strata;
+
+val failure(const Error& error) {
+    val object = val::object();
+    object.set("code", error_name(error.code));
+    object.set("message", error.message);
+    return object;
+}
+
+val to_js(const Status& status) { return status ? val::undefined() : failure(status.error()); }
+
+template <class T>
+val to_array(const std::vector<T>& values) {
+    return val::array(values.begin(), values.end());
+}
+
+val to_js(const KvTier& tier) {
+    val object = val::object();
+    object.set("name", tier.name);
+    object.set("first", double(tier.first));
+    object.set("positions", double(tier.positions));
+    object.set("keyBits", tier.key_bits);
+    object.set("valueBits", tier.value_bits);
+    object.set("bytes", double(tier.bytes));
+    return object;
+}
+
+val to_js(const KvStats& stats) {
+    val tiers = val::array();
+    for (const KvTier& tier : stats.tiers) tiers.call<void>("push", to_js(tier));
+    val object = val::object();
+    object.set("policy", stats.policy);
+    object.set("positions", double(stats.positions));
+    object.set("bytes", double(stats.bytes));
+    object.set("bytesFp16", double(stats.bytes_fp16));
+    object.set("bytesFp32", double(stats.bytes_fp32));
+    object.set("tiers", tiers);
+    object.set("heapBytes", double(emscripten_get_heap_size()));
+    return object;
+}
+
+// TypeScript lets only known names through, so an unknown one is a mistake of ours.
+KvType kv_type(const val& name) {
+    const auto type = kv_type_from_name(name.as<std::string>());
+    CHECK(type);
+    return *type;
+}
+
+SessionOptions session_options(const val& options) {
+    SessionOptions result;
+    result.kv.key_type = kv_type(options["keyType"]);
+    result.kv.value_type = kv_type(options["valueType"]);
+    result.kv.key_window = options["keyWindow"].as<int>();
+    result.kv.value_window = options["valueWindow"].as<int>();
+    result.threads = options["threads"].as<int>();
+    return result;
+}
+
+GenerationOptions generation_options(const val& options) {
+    GenerationOptions result;
+    result.sampler.temperature = options["temperature"].as<float>();
+    result.sampler.top_k = options["topK"].as<int>();
+    result.sampler.top_p = options["topP"].as<float>();
+    result.sampler.min_p = options["minP"].as<float>();
+    result.sampler.repeat_penalty = options["repeatPenalty"].as<float>();
+    result.sampler.repeat_last_n = options["repeatLastN"].as<int>();
+    result.sampler.seed = uint64_t(options["seed"].as<double>());
+    result.max_tokens = options["maxTokens"].as<int>();
+    result.stop = emscripten::vecFromJSArray<std::string>(options["stop"]);
+    return result;
+}
+
+// [begin, end, begin, end, …] in bytes.
+std::vector<ByteRange> byte_ranges(const val& numbers) {
+    const auto flat = emscripten::convertJSArrayToNumberVector<double>(numbers);
+    std::vector<ByteRange> ranges;
+    for (size_t i = 0; i + 1 < flat.size(); i += 2) ranges.push_back({size_t(flat[i]), size_t(flat[i + 1])});
+    return ranges;
+}
+
+// A model's bytes in linear memory, the model over them, and one conversation. Destroyed in the opposite order.
+class Engine {
+public:
+    // ---- the file's bytes: JavaScript writes them, straight from the network, into the memory where they stay
+    // Room for `size` bytes, keeping what was written. False where there is no memory; nothing is lost then.
+    bool reserve(double size) {
+        auto* const bytes = static_cast<uint8_t*>(grow(size_t(size)));
+        if (bytes == nullptr) return false;
+        (void)bytes_.release();  // realloc has taken it
+        bytes_.reset(bytes);
+        capacity_ = size_t(size);
+        return true;
+    }
+    val bytes() const { return val(emscripten::typed_memory_view(capacity_, bytes_.get())); }
+
+    // ---- the model
+    val open(double size) {
+        auto model = Model::open({bytes_.get(), size_t(size)});
+        if (!model) return failure(model.error());
+        model_ = std::move(*model);
+        return val::undefined();
+    }
+    val info() const {
+        const ModelConfig& config = model_->config();
+        val object = val::object();
+        object.set("name", config.name);
+        object.set("architecture", config.architecture);
+        object.set("parameters", double(model_->n_parameters()));
+        object.set("weightBytes", double(model_->weight_bytes()));
+        object.set("weightTypes", model_->weight_types());
+        object.set("trainedLength", config.trained_length);
+        object.set("layers", config.n_layers);
+        object.set("kvHeads", config.n_kv_heads);
+        object.set("headDim", config.head_dim);
+        object.set("vocabulary", config.n_vocab);
+        return object;
+    }
+    val chat_template() const {
+        const auto text = model_->chat_template();
+        return text ? val(std::string(*text)) : val::undefined();
+    }
+
+    // ---- its tokenizer
+    val encode(const std::string& text, bool parse_special, const val& literal) const {
+        const auto special = parse_special ? SpecialTokens::parse : SpecialTokens::as_text;
+        return to_array(model_->tokenizer().encode(text, special, byte_ranges(literal)));
+    }
+    std::string decode(const val& ids, bool show_control) const {
+        return model_->tokenizer().decode(emscripten::convertJSArrayToNumberVector<int>(ids), show_control);
+    }
+    val special_texts() const { return to_array(model_->tokenizer().special_texts()); }
+    int bos() const { return model_->tokenizer().bos(); }
+    int eos() const { return model_->tokenizer().eos(); }
+    bool wants_bos() const { return model_->tokenizer().wants_bos(); }
+
+    // ---- the conversation
+    // Closes the one before first: its threads are the ones that the new one will use.
+    val open_session(const val& options) {
+        generation_.reset();
+        session_.reset();
+        auto session = Session::open(*model_, session_options(options));
+        if (!session) return failure(session.error());
+        session_ = std::move(*session);
+        return val::undefined();
+    }
+    val append(const val& ids) { return to_js(session_->append(emscripten::convertJSArrayToNumberVector<int>(ids))); }
+    val truncate(double n) {
+        const auto exact = session_->truncate(int64_t(n));
+        return exact ? val(*exact) : failure(exact.error());
+    }
+    val start(const val& options) {
+        auto generation = Generation::start(*session_, generation_options(options));
+        if (!generation) return failure(generation.error());
+        generation_.emplace(std::move(*generation));
+        return val::undefined();
+    }
+    val step() {
+        const auto step = generation_->step();
+        if (!step) return failure(step.error());
+        val object = val::object();
+        object.set("token", step->token);
+        object.set("text", step->text);
+        object.set("stop", stop_reason_name(step->stop));
+        return object;
+    }
+    val stats() const { return to_js(session_->stats()); }
+    double position() const { return double(session_->position()); }
+    double scratch_bytes() const { return double(session_->scratch_bytes()); }
+    std::string simd() const { return session_->simd(); }
+    int threads() const { return session_->threads(); }
+
+    // FNV-1a over the bits of the logits of every position: what two builds compare to know that they agree.
+    val score_digest(const val& ids) {
+        uint32_t digest = 2166136261u;
+        const auto add = [&](int64_t, std::span<const float> logits) {
+            const auto* bytes = reinterpret_cast<const uint8_t*>(logits.data());
+            for (size_t i = 0; i < logits.size_bytes(); ++i) digest = (digest ^ bytes[i]) * 16777619u;
+        };
+        const auto status = session_->score(emscripten::convertJSArrayToNumberVector<int>(ids), add);
+        return status ? val(digest) : failure(status.error());
+    }
+
+private:
+    struct Free {
+        void operator()(void* bytes) const { std::free(bytes); }
+    };
+
+    // realloc extends a block in place only into free memory behind it, so that is made first. Without it, a file whose
+    // size the server does not say would need twice its memory at every growth.
+    void* grow(size_t size) {
+        if (size > capacity_) std::free(std::malloc(size - capacity_));
+        return std::realloc(bytes_.get(), size);
+    }
+
+    std::unique_ptr<uint8_t, Free> bytes_;
+    size_t capacity_ = 0;
+    std::unique_ptr<Model> model_;
+    std::unique_ptr<Session> session_;
+    std::optional<Generation> generation_;
+};
+
+std::string build_commit() { return build_info().commit; }
+std::string build_compiler() { return build_info().compiler; }
+
+}  // namespace
+
+EMSCRIPTEN_BINDINGS(engine) {
+    emscripten::class_<Engine>("Engine")
+        .constructor<>()
+        .function("reserve", &Engine::reserve)
+        .function("bytes", &Engine::bytes)
+        .function("open", &Engine::open)
+        .function("info", &Engine::info)
+        .function("chatTemplate", &Engine::chat_template)
+        .function("encode", &Engine::encode)
+        .function("decode", &Engine::decode)
+        .function("specialTexts", &Engine::special_texts)
+        .function("bos", &Engine::bos)
+        .function("eos", &Engine::eos)
+        .function("wantsBos", &Engine::wants_bos)
+        .function("openSession", &Engine::open_session)
+        .function("append", &Engine::append)
+        .function("truncate", &Engine::truncate)
+        .function("start", &Engine::start)
+        .function("step", &Engine::step)
+        .function("stats", &Engine::stats)
+        .function("position", &Engine::position)
+        .function("scratchBytes", &Engine::scratch_bytes)
+        .function("simd", &Engine::simd)
+        .function("threads", &Engine::threads)
+        .function("scoreDigest", &Engine::score_digest);
+    emscripten::function("kernelSignature", &kernel_signature);
+    emscripten::function("buildCommit", &build_commit);
+    emscripten::function("buildCompiler", &build_compiler);
+}

@@ -1,0 +1,102 @@
+/** What bindings.cpp exports, as TypeScript sees it. */
+
+export interface Failure {
+  code: string;
+  message: string;
+}
+
+export interface SessionOptions {
+  keyType: string;
+  valueType: string;
+  keyWindow: number;
+  valueWindow: number;
+  threads: number;
+}
+
+export interface GenerationOptions {
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  repeatPenalty: number;
+  repeatLastN: number;
+  seed: number;
+  maxTokens: number;
+  stop: string[];
+}
+
+export interface Step {
+  token: number;
+  text: string;
+  stop: 'none' | 'end_of_turn' | 'stop_text' | 'max_tokens';
+}
+
+/** One model and one conversation. Calls in the order of the file: bytes, model, tokenizer, conversation. */
+export interface NativeEngine {
+  reserve(size: number): boolean;
+  /** A view of linear memory: valid until memory grows, so ask again after every other call. */
+  bytes(): Uint8Array;
+  open(size: number): Failure | undefined;
+  info(): {
+    name: string;
+    architecture: string;
+    parameters: number;
+    weightBytes: number;
+    weightTypes: string;
+    trainedLength: number;
+    layers: number;
+    kvHeads: number;
+    headDim: number;
+    vocabulary: number;
+  };
+  chatTemplate(): string | undefined;
+
+  /** `literal`: begin, end, begin, end, … in bytes of the UTF-8 text; special tokens that touch these stay text. */
+  encode(text: string, parseSpecial: boolean, literal: number[]): number[];
+  decode(ids: number[], showControl: boolean): string;
+  specialTexts(): string[];
+  bos(): number;
+  eos(): number;
+  wantsBos(): boolean;
+
+  openSession(options: SessionOptions): Failure | undefined;
+  append(ids: number[]): Failure | undefined;
+  truncate(position: number): boolean | Failure;
+  start(options: GenerationOptions): Failure | undefined;
+  step(): Step | Failure;
+  stats(): {
+    policy: string;
+    positions: number;
+    bytes: number;
+    bytesFp16: number;
+    bytesFp32: number;
+    tiers: { name: string; first: number; positions: number; keyBits: number; valueBits: number; bytes: number }[];
+    heapBytes: number;
+  };
+  position(): number;
+  scratchBytes(): number;
+  simd(): string;
+  threads(): number;
+  scoreDigest(ids: number[]): number | Failure;
+
+  delete(): void;
+}
+
+export interface EngineModule {
+  Engine: new () => NativeEngine;
+  kernelSignature(): number;
+  buildCommit(): string;
+  buildCompiler(): string;
+  /** Only in the threaded module. */
+  PThread?: { terminateAllThreads(): void };
+}
+
+/** What the glue that Emscripten writes takes and gives. It lives in web/public/engine and is never bundled. */
+export interface EngineModuleOptions {
+  wasmBinary?: Uint8Array;
+  locateFile?: (file: string) => string;
+  mainScriptUrlOrBlob?: string;
+  /** Threads to keep ready, the calling one included. Only read by the threaded module. */
+  threads?: number;
+}
+export type CreateEngineModule = (options: EngineModuleOptions) => Promise<EngineModule>;
