@@ -59,34 +59,53 @@ val to_js(const KvStats& stats) {
     return object;
 }
 
-// TypeScript lets only known names through, so an unknown one is a mistake of ours.
-KvType kv_type(const val& name) {
-    const auto type = kv_type_from_name(name.as<std::string>());
-    CHECK(type);
-    return *type;
+// What JavaScript leaves out keeps the engine's default.
+template <class T>
+void take(const val& options, const char* name, T& field) {
+    const val value = options[name];
+    if (!value.isUndefined()) field = value.as<T>();
 }
 
-SessionOptions session_options(const val& options) {
+Status take(const val& options, const char* name, KvType& field) {
+    const val value = options[name];
+    if (value.isUndefined()) return Done{};
+    const auto text = value.as<std::string>();
+    const auto type = kv_type_from_name(text);
+    if (type) {
+        field = *type;
+        return Done{};
+    }
+    std::string known;
+    for (const KvType each : kKvTypes) known += std::string(" ") + kv_type_name(each);
+    return Error{ErrorCode::invalid_argument, std::string(name) + ": unknown type \"" + text + "\"; known:" + known};
+}
+
+Result<SessionOptions> session_options(const val& options) {
     SessionOptions result;
-    result.kv.key_type = kv_type(options["keyType"]);
-    result.kv.value_type = kv_type(options["valueType"]);
-    result.kv.key_window = options["keyWindow"].as<int>();
-    result.kv.value_window = options["valueWindow"].as<int>();
-    result.threads = options["threads"].as<int>();
+    const auto key = take(options, "keyType", result.kv.key_type);
+    if (!key) return key.error();
+    const auto value = take(options, "valueType", result.kv.value_type);
+    if (!value) return value.error();
+    take(options, "keyWindow", result.kv.key_window);
+    take(options, "valueWindow", result.kv.value_window);
+    take(options, "threads", result.threads);
     return result;
 }
 
 GenerationOptions generation_options(const val& options) {
     GenerationOptions result;
-    result.sampler.temperature = options["temperature"].as<float>();
-    result.sampler.top_k = options["topK"].as<int>();
-    result.sampler.top_p = options["topP"].as<float>();
-    result.sampler.min_p = options["minP"].as<float>();
-    result.sampler.repeat_penalty = options["repeatPenalty"].as<float>();
-    result.sampler.repeat_last_n = options["repeatLastN"].as<int>();
-    result.sampler.seed = uint64_t(options["seed"].as<double>());
-    result.max_tokens = options["maxTokens"].as<int>();
-    result.stop = emscripten::vecFromJSArray<std::string>(options["stop"]);
+    take(options, "temperature", result.sampler.temperature);
+    take(options, "topK", result.sampler.top_k);
+    take(options, "topP", result.sampler.top_p);
+    take(options, "minP", result.sampler.min_p);
+    take(options, "repeatPenalty", result.sampler.repeat_penalty);
+    take(options, "repeatLastN", result.sampler.repeat_last_n);
+    double seed = double(result.sampler.seed);
+    take(options, "seed", seed);
+    result.sampler.seed = uint64_t(seed);
+    take(options, "maxTokens", result.max_tokens);
+    const val stop = options["stop"];
+    if (!stop.isUndefined()) result.stop = emscripten::vecFromJSArray<std::string>(stop);
     return result;
 }
 
@@ -158,7 +177,9 @@ public:
     val open_session(const val& options) {
         generation_.reset();
         session_.reset();
-        auto session = Session::open(*model_, session_options(options));
+        const auto wanted = session_options(options);
+        if (!wanted) return failure(wanted.error());
+        auto session = Session::open(*model_, *wanted);
         if (!session) return failure(session.error());
         session_ = std::move(*session);
         return val::undefined();

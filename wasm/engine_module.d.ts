@@ -5,24 +5,26 @@ export interface Failure {
   message: string;
 }
 
+/** What is left out keeps the engine's default (engine/kv/kv_options.h, engine/session.h). */
 export interface SessionOptions {
-  keyType: string;
-  valueType: string;
-  keyWindow: number;
-  valueWindow: number;
-  threads: number;
+  keyType?: string;
+  valueType?: string;
+  keyWindow?: number;
+  valueWindow?: number;
+  threads?: number;
 }
 
+/** What is left out keeps the engine's default (engine/sampler/sampler.h, engine/session.h). */
 export interface GenerationOptions {
-  temperature: number;
-  topK: number;
-  topP: number;
-  minP: number;
-  repeatPenalty: number;
-  repeatLastN: number;
-  seed: number;
-  maxTokens: number;
-  stop: string[];
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repeatPenalty?: number;
+  repeatLastN?: number;
+  seed?: number;
+  maxTokens?: number;
+  stop?: string[];
 }
 
 export interface Step {

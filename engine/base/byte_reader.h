@@ -38,6 +38,12 @@ public:
         return view;
     }
 
+    // What was read since position `begin`, not copied.
+    std::span<const uint8_t> since(uint64_t begin) const {
+        CHECK(begin <= at_);
+        return bytes_.subspan(begin, at_ - begin);
+    }
+
     // A GGUF string: a 64-bit length, then that many bytes. Not copied.
     Result<std::string_view> string() {
         const auto length = read<uint64_t>();

@@ -8,8 +8,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "engine/base/byte_reader.h"
 #include "engine/base/result.h"
 #include "engine/formats/tensor_type.h"
 
@@ -61,9 +64,14 @@ public:
     static std::string to_text(const GgufValue& value);
 
 private:
+    Status read_metadata(ByteReader& reader, uint64_t count);
+    Status read_tensors(ByteReader& reader, uint64_t count, std::span<const uint8_t> file);
+
     uint32_t version_ = 0;
-    std::vector<std::pair<std::string_view, GgufValue>> metadata_;
+    std::vector<std::pair<std::string_view, GgufValue>> metadata_;   // in the order of the file
     std::vector<GgufTensor> tensors_;
+    std::unordered_map<std::string_view, size_t> metadata_by_key_;   // indices into the two above
+    std::unordered_map<std::string_view, size_t> tensors_by_name_;
 };
 
 }  // namespace strata

@@ -25,6 +25,7 @@ struct Vocabulary {
     std::vector<std::string_view> merges;       // "left right", best first; gpt2 only
     int bos = -1, eos = -1, eot = -1, unknown = -1;  // -1: the file names none
     std::vector<int> end_of_generation;         // further ids that end an answer, as far as the file names them
+    std::vector<int> swallows_space;            // special tokens that white space after them belongs to (Phi-3)
     bool add_bos = false, add_eos = false, add_space_prefix = true;
 };
 
@@ -39,21 +40,24 @@ struct ByteRange {
 class Tokenizer {
 public:
     // Fails with unsupported_tokenizer (names the model or pre-tokenizer and lists those known) or corrupt_file
-    // (ids outside the vocabulary, missing scores or merges, a merge of unknown pieces that cannot be used).
+    // (no tokens, ids outside the vocabulary, missing scores or merges, a merge of pieces that are no tokens).
     static Result<Tokenizer> open(Vocabulary vocabulary);
 
     Tokenizer(Tokenizer&&) noexcept;
     Tokenizer& operator=(Tokenizer&&) noexcept;
     ~Tokenizer();
 
-    // The ids of `text`, which may hold any bytes; invalid UTF-8 is encoded byte by byte. BOS and EOS are not added
-    // here: see `wants_bos`. With SpecialTokens::parse, special tokens that touch one of the `literal` ranges
-    // (ordered, disjoint) stay text: that is how a chat template and what a person typed are encoded in one call.
+    // The ids of `text`, which may hold any bytes; invalid UTF-8 is encoded byte by byte. A byte that the vocabulary has
+    // no token for becomes the unknown token, or is left out where the file names none. BOS and EOS are not added here:
+    // see `wants_bos`. User-defined tokens are always recognised; control tokens only with SpecialTokens::parse, and
+    // never where they touch one of the `literal` ranges (ordered, disjoint): that is how a chat template and what a
+    // person typed are encoded in one call.
     std::vector<int> encode(std::string_view text, SpecialTokens special = SpecialTokens::as_text,
                             std::span<const ByteRange> literal = {}) const;
 
-    // The bytes that a token stands for; may be part of a UTF-8 sequence. Control tokens are empty unless asked for.
-    // An id outside the vocabulary is empty.
+    // The bytes that a token stands for; may be part of a UTF-8 sequence. Control and unknown tokens are empty unless
+    // asked for. An id outside the vocabulary is empty. Where add_space_prefix put a space in front of the text, it is
+    // part of what decode returns.
     std::string piece(int id, bool show_control = false) const;
     std::string decode(std::span<const int> ids, bool show_control = false) const;
 

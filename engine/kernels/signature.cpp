@@ -1,0 +1,150 @@
+#include "engine/kernels/signature.h"
+
+#include <cstring>
+#include <vector>
+
+#include "engine/base/bits.h"
+#include "engine/formats/q6_k.h"
+#include "engine/formats/turbo_kv_4b.h"
+
+namespace strata {
+
+namespace {
+
+// Integer random numbers and one multiplication, so that inputs are the same on every platform.
+class Inputs {
+public:
+    uint32_t next() {
+        state_ = state_ * 6364136223846793005ull + 1442695040888963407ull;
+        return uint32_t(state_ >> 33);
+    }
+    float real() { return float(int(next() % 2001) - 1000) * 0.001f; }
+    std::vector<float> reals(size_t n) {
+        std::vector<float> values(n);
+        for (float& v : values) v = real();
+        return values;
+    }
+    std::vector<uint8_t> bytes(size_t n) {
+        std::vector<uint8_t> values(n);
+        for (uint8_t& v : values) v = uint8_t(next());
+        return values;
+    }
+    // Blocks of any bytes, but with a sane half-precision scale at `scale_at` of each.
+    std::vector<uint8_t> blocks(size_t count, size_t block_bytes, size_t scale_at) {
+        std::vector<uint8_t> values = bytes(count * block_bytes);
+        for (size_t i = 0; i < count; ++i) {
+            const uint16_t scale = float_to_half(0.01f + 0.01f * real());
+            std::memcpy(values.data() + i * block_bytes + scale_at, &scale, sizeof scale);
+        }
+        return values;
+    }
+
+private:
+    uint64_t state_ = 7;
+};
+
+class Hash {
+public:
+    void add(const std::vector<float>& values) {
+        for (float v : values) hash_ = (hash_ ^ bits_of(v)) * 16777619u;
+    }
+    uint32_t value() const { return hash_; }
+
+private:
+    uint32_t hash_ = 2166136261u;
+};
+
+constexpr int kRows = 37, kCols = 512, kTokens = 7, kHeadDim = 96, kKvRows = 61;
+
+void add_products(const Kernels& k, Inputs& in, Hash& hash) {
+    const auto x = in.reals(size_t(kTokens) * kCols);
+    std::vector<uint8_t> quantised(x.size() * k.activation_bytes);
+    std::vector<float> scales(x.size() / 32);
+    for (int t = 0; t < kTokens; ++t)
+        k.quantise_row(x.data() + t * kCols, quantised.data() + size_t(t) * kCols * k.activation_bytes, scales.data() + t * kCols / 32, kCols);
+    hash.add(scales);
+
+    const size_t values = size_t(kRows) * kCols;
+    const auto f32 = in.reals(values);
+    const auto f16 = in.blocks(values, 2, 0);
+    std::vector<uint8_t> bf16(values * 2);
+    for (size_t i = 0; i < values; ++i) {
+        const uint16_t high = uint16_t(bits_of(f32[i]) >> 16);
+        std::memcpy(bf16.data() + 2 * i, &high, sizeof high);
+    }
+    const auto q8_0 = in.blocks(values / 32, 34, 0), q4_0 = in.blocks(values / 32, 18, 0);
+    const auto q6_k = in.blocks(values / 256, sizeof(BlockQ6_K), offsetof(BlockQ6_K, scale));
+
+    const struct {
+        TensorType type;
+        const void* weights;
+    } cases[] = {{TensorType::f32, f32.data()},   {TensorType::f16, f16.data()},   {TensorType::bf16, bf16.data()},
+                 {TensorType::q8_0, q8_0.data()}, {TensorType::q4_0, q4_0.data()}, {TensorType::q6_k, q6_k.data()}};
+    for (const auto& c : cases)
+        for (const int n : {1, kTokens}) {
+            std::vector<float> out(size_t(n) * kRows);
+            k.matmul(c.type)({static_cast<const uint8_t*>(c.weights), kCols, x.data(), quantised.data(), scales.data(), n, out.data(), kRows}, 0, kRows);
+            hash.add(out);
+        }
+}
+
+void add_elementwise(const Kernels& k, Inputs& in, Hash& hash) {
+    constexpr int n = 1003;  // not a multiple of the lanes
+    auto a = in.reals(n), b = in.reals(n);
+    std::vector<float> out(n);
+    k.rms_norm(a.data(), b.data(), out.data(), n, 1e-5f);
+    hash.add(out);
+    for (float& v : a) v = v * 20.0f;
+    k.silu_mul(a.data(), b.data(), out.data(), n);
+    hash.add(out);
+    k.add(out.data(), a.data(), n);
+    hash.add(out);
+    std::vector<float> top_and_sum(2);
+    k.softmax_block(a.data(), n, &top_and_sum[0], &top_and_sum[1]);
+    hash.add(a);
+    hash.add(top_and_sum);
+}
+
+void add_attention(const Kernels& k, Inputs& in, Hash& hash) {
+    const size_t values = size_t(kKvRows) * kHeadDim;
+    const auto query = in.reals(kHeadDim), weights = in.reals(kKvRows);
+    std::vector<uint8_t> int_query(kHeadDim * k.activation_bytes);
+    std::vector<float> int_query_scales(kHeadDim / 32), scores(kKvRows), out(kHeadDim), rows(values), scales(values / 32);
+    std::vector<int8_t> q(values);
+    k.quantise_row(query.data(), int_query.data(), int_query_scales.data(), kHeadDim);
+
+    const auto use = [&](StagedRows staged) {
+        k.scores_i8(int_query.data(), int_query_scales.data(), staged, kKvRows, kHeadDim, scores.data());
+        hash.add(scores);
+        k.expand(staged, int64_t(values), rows.data());
+        hash.add(rows);
+    };
+    const auto f16 = in.blocks(values, 2, 0), q8_0 = in.blocks(values / 32, 34, 0), q4_0 = in.blocks(values / 32, 18, 0);
+    // A row of 96 is two Hadamard blocks (64 + 32): scales at bytes 0 and 34 of 52.
+    auto turbo = in.blocks(kKvRows, size_t(turbo_row_bytes(kHeadDim)), 0);
+    for (int r = 0; r < kKvRows; ++r) std::memcpy(turbo.data() + r * turbo_row_bytes(kHeadDim) + 34, turbo.data() + r * turbo_row_bytes(kHeadDim), 2);
+    k.stage_q8_0(q8_0.data(), int64_t(values), q.data(), scales.data());
+    use({q.data(), scales.data()});
+    k.stage_q4_0(q4_0.data(), int64_t(values), q.data(), scales.data());
+    use({q.data(), scales.data()});
+    k.stage_turbo(turbo.data(), kKvRows, kHeadDim, q.data(), scales.data());
+    use({q.data(), scales.data()});
+    k.stage_f16(f16.data(), int64_t(values), rows.data());
+    k.scores_f32(query.data(), rows.data(), kKvRows, kHeadDim, scores.data());
+    hash.add(scores);
+    k.accumulate(weights.data(), rows.data(), kKvRows, kHeadDim, out.data());
+    hash.add(out);
+}
+
+}  // namespace
+
+uint32_t signature_of(const Kernels& kernels) {
+    Inputs in;
+    Hash hash;
+    add_products(kernels, in, hash);
+    add_elementwise(kernels, in, hash);
+    add_attention(kernels, in, hash);
+    return hash.value();
+}
+
+}  // namespace strata

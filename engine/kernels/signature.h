@@ -1,0 +1,12 @@
+// One number for everything that a table of kernels computes, on inputs made from a fixed seed.
+#pragma once
+#include <cstdint>
+
+#include "engine/kernels/kernels.h"
+
+namespace strata {
+
+// FNV-1a over the bits of all results. The same for every backend: "one arithmetic".
+uint32_t signature_of(const Kernels& kernels);
+
+}  // namespace strata

@@ -1,0 +1,132 @@
+// The tokenizer of a model file, from its tokenizer.ggml.* metadata.
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "engine/model/model.h"
+
+namespace strata {
+namespace {
+
+// Tokens that end an answer, by their text: most files name only one of theirs. Each counts only where the file's own
+// vocabulary has it as a control token.
+constexpr std::string_view kEndTexts[] = {
+    "<|im_end|>",          // ChatML: Qwen, SmolLM
+    "<|eot_id|>",          // Llama 3, end of turn
+    "<|eom_id|>",          // Llama 3, end of message
+    "<|end_of_text|>",     // Llama 3, Granite
+    "<|end|>",             // Phi-3
+    "<|endoftext|>",       // GPT-2, StarCoder
+    "<end_of_turn>",       // Gemma
+    "<end_of_utterance>",  // SmolVLM
+    "<|EOT|>",             // DeepSeek Coder
+    "<EOT>",               // Code Llama
+    "</s>",                // Llama 2, Mistral
+};
+
+bool is_control(const Vocabulary& vocabulary, size_t id) {
+    return !vocabulary.kinds.empty() && vocabulary.kinds[id] == TokenKind::control;
+}
+
+// The id of the control or unknown token with this text, or -1.
+int find_special(const Vocabulary& vocabulary, std::string_view text) {
+    for (size_t id = 0; id < vocabulary.kinds.size(); ++id) {
+        const TokenKind kind = vocabulary.kinds[id];
+        if (kind != TokenKind::control && kind != TokenKind::unknown) continue;
+        if (vocabulary.tokens[id] == text) return static_cast<int>(id);
+    }
+    return -1;
+}
+
+// The id under `key`, or `otherwise` where the file has no such key. Tokenizer::open checks that it exists.
+int read_id(const GgufFile& file, std::string_view key, int otherwise) {
+    const auto id = file.unsigned_integer(key);
+    if (!id) return otherwise;
+    return static_cast<int>(std::min<uint64_t>(*id, std::numeric_limits<int>::max()));
+}
+
+std::vector<TokenKind> read_kinds(const GgufFile& file) {
+    std::vector<TokenKind> kinds;
+    for (const int64_t number : file.integers("tokenizer.ggml.token_type").value_or(std::vector<int64_t>{})) {
+        const bool is_known = number >= 0 && number <= static_cast<int64_t>(TokenKind::byte);
+        kinds.push_back(is_known ? static_cast<TokenKind>(number) : TokenKind::undefined);
+    }
+    return kinds;
+}
+
+bool contains_ignoring_case(std::string_view text, std::string_view lower) {
+    const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
+    return std::search(text.begin(), text.end(), lower.begin(), lower.end(), same) != text.end();
+}
+
+// Phi-3's special tokens take the white space after them along, except three. GGUF has no place to say so; what is left
+// is the model's name, which is how llama.cpp tells it too.
+std::vector<int> space_swallowing_tokens(const GgufFile& file, const Vocabulary& vocabulary) {
+    const auto name = file.string("general.name").value_or("");
+    if (!contains_ignoring_case(name, "phi-3") && !contains_ignoring_case(name, "phi3")) return {};
+    constexpr std::array<std::string_view, 3> kExceptions = {"<unk>", "<s>", "<|endoftext|>"};
+    std::vector<int> ids;
+    for (size_t id = 0; id < vocabulary.kinds.size(); ++id) {
+        const TokenKind kind = vocabulary.kinds[id];
+        const bool is_special =
+            kind == TokenKind::control || kind == TokenKind::unknown || kind == TokenKind::user_defined;
+        const bool is_exception =
+            std::find(kExceptions.begin(), kExceptions.end(), vocabulary.tokens[id]) != kExceptions.end();
+        if (is_special && !is_exception) ids.push_back(static_cast<int>(id));
+    }
+    return ids;
+}
+
+std::vector<int> end_of_generation(const GgufFile& file, const Vocabulary& vocabulary) {
+    std::vector<int> ids;
+    for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+        const bool ends =
+            std::find(std::begin(kEndTexts), std::end(kEndTexts), vocabulary.tokens[id]) != std::end(kEndTexts);
+        if (ends && is_control(vocabulary, id)) ids.push_back(static_cast<int>(id));
+    }
+    if (const int eom = read_id(file, "tokenizer.ggml.eom_token_id", -1); eom >= 0) ids.push_back(eom);
+    return ids;
+}
+
+}  // namespace
+
+Result<Tokenizer> open_tokenizer(const GgufFile& file) {
+    const auto model = file.string("tokenizer.ggml.model");
+    if (!model) {
+        return Error{ErrorCode::unsupported_tokenizer,
+                     "the file brings no tokenizer (tokenizer.ggml.model); choose a complete model file"};
+    }
+    Vocabulary vocabulary;
+    vocabulary.model = *model;
+    vocabulary.pre_tokenizer = file.string("tokenizer.ggml.pre").value_or("");
+    vocabulary.tokens = file.strings("tokenizer.ggml.tokens").value_or(std::vector<std::string_view>{});
+    vocabulary.scores = file.floats("tokenizer.ggml.scores").value_or(std::vector<float>{});
+    vocabulary.merges = file.strings("tokenizer.ggml.merges").value_or(std::vector<std::string_view>{});
+    vocabulary.kinds = read_kinds(file);
+    if (!vocabulary.kinds.empty() && vocabulary.kinds.size() != vocabulary.tokens.size()) {
+        return Error{ErrorCode::corrupt_file, "the file has " + std::to_string(vocabulary.tokens.size()) +
+                                                  " tokens (tokenizer.ggml.tokens) but " +
+                                                  std::to_string(vocabulary.kinds.size()) +
+                                                  " token types (tokenizer.ggml.token_type)"};
+    }
+
+    // SentencePiece names its tokens by default, and starts texts with <s>; so does Llama 3, whose oldest files forget
+    // to say so.
+    const bool is_sentence_piece = *model == "llama";
+    const auto by_default = [&](std::string_view text) {
+        return is_sentence_piece ? find_special(vocabulary, text) : -1;
+    };
+    vocabulary.bos = read_id(file, "tokenizer.ggml.bos_token_id", by_default("<s>"));
+    vocabulary.eos = read_id(file, "tokenizer.ggml.eos_token_id", by_default("</s>"));
+    vocabulary.unknown = read_id(file, "tokenizer.ggml.unknown_token_id", by_default("<unk>"));
+    vocabulary.eot = read_id(file, "tokenizer.ggml.eot_token_id", -1);
+    vocabulary.add_bos = file.boolean("tokenizer.ggml.add_bos_token")
+                             .value_or(is_sentence_piece || vocabulary.pre_tokenizer == "llama-bpe");
+    vocabulary.add_eos = file.boolean("tokenizer.ggml.add_eos_token").value_or(false);
+    vocabulary.add_space_prefix = file.boolean("tokenizer.ggml.add_space_prefix").value_or(is_sentence_piece);
+    vocabulary.end_of_generation = end_of_generation(file, vocabulary);
+    vocabulary.swallows_space = space_swallowing_tokens(file, vocabulary);
+    return Tokenizer::open(std::move(vocabulary));
+}
+
+}  // namespace strata

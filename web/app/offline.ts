@@ -1,0 +1,73 @@
+// What the page can say and do about working without network, and about updates. The work is done in web/sw/sw.ts.
+import type { ServiceWorkerCall, ServiceWorkerCalls } from '../sw/messages';
+
+const answerMs = 120_000; // keeping a model takes as long as its download
+
+/** Keeps the embedded models, and tells whether the page can now start and chat without network. */
+export async function keepForOffline(): Promise<boolean> {
+  const worker = await activeWorker();
+  if (!worker) return false;
+  await ask(worker, 'keepModels');
+  return (await ask(worker, 'isReadyOffline')) ?? false;
+}
+
+/** Whether the page can start and chat without network, as things are. */
+export async function isReadyOffline(): Promise<boolean> {
+  const worker = await activeWorker();
+  return worker ? ((await ask(worker, 'isReadyOffline')) ?? false) : false;
+}
+
+/** Calls back when a new version has been downloaded and waits; also if it was waiting already. */
+export async function onUpdateWaiting(callback: () => void): Promise<void> {
+  const registration = await currentRegistration();
+  if (!registration) return;
+  const watch = () => {
+    const { installing } = registration;
+    installing?.addEventListener('statechange', () => {
+      if (installing.state === 'installed' && registration.active) callback();
+    });
+  };
+  if (registration.waiting && registration.active) callback();
+  watch();
+  registration.addEventListener('updatefound', watch);
+}
+
+/**
+ * Lets the waiting version take over and reloads. Ask for it only while nothing is being answered. Returns false, and
+ * changes nothing, while another tab uses the old version.
+ */
+export async function applyUpdate(): Promise<boolean> {
+  const waiting = (await currentRegistration())?.waiting;
+  if (!waiting) return false;
+  const changed = new Promise<void>((done) => {
+    navigator.serviceWorker.addEventListener('controllerchange', () => done(), { once: true });
+  });
+  if (!(await ask(waiting, 'takeOver'))) return false;
+  await changed;
+  location.reload();
+  return true;
+}
+
+async function currentRegistration(): Promise<ServiceWorkerRegistration | undefined> {
+  if (!('serviceWorker' in navigator) || !import.meta.env.PROD) return undefined;
+  return navigator.serviceWorker.getRegistration();
+}
+
+/** Waits for a first installation to finish; undefined where there is none. */
+async function activeWorker(): Promise<ServiceWorker | undefined> {
+  if (!(await currentRegistration())) return undefined;
+  return (await navigator.serviceWorker.ready).active ?? undefined;
+}
+
+function ask<N extends ServiceWorkerCall>(worker: ServiceWorker, call: N): Promise<ServiceWorkerCalls[N] | undefined> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    const tired = setTimeout(() => resolve(undefined), answerMs);
+    port1.onmessage = ({ data }) => {
+      clearTimeout(tired);
+      port1.close();
+      resolve(data);
+    };
+    worker.postMessage(call, [port2]);
+  });
+}

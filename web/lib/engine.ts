@@ -1,0 +1,355 @@
+// The engine in this thread: the worker runs it, and so do tests in node. It decides what is read and when others get a
+// turn; every number is computed in C++ (wasm/bindings.cpp).
+import type { EngineModule, Failure, NativeEngine } from '../../wasm/engine_module';
+import { type ChatTemplate, chatTemplate, type Rendered } from './chat_template';
+import { type Continuation, continuation, type Turn } from './conversation';
+import { openSource, readInto, throwIfAborted } from './model_source';
+import { pause, Turnstile } from './tasks';
+import {
+  type Engine,
+  type ErrorCode,
+  type GenerateOptions,
+  type LoadOptions,
+  type MemoryOptions,
+  type MemoryStats,
+  type Message,
+  type ModelInfo,
+  type ModelSource,
+  type Piece,
+  type StopReason,
+  StrataError,
+} from './types';
+import type { EngineHost } from './wasm_host';
+
+const mostThreads = 8; // by default: beyond this, memory bandwidth and not computing is the limit
+const batch = { first: 16, least: 4, most: 64 }; // tokens read at once; results do not depend on it
+const batchMs = { short: 50, long: 120 }; // how long a batch should take, so that Stop works within 200 ms
+
+export function createEngine(host: EngineHost): Engine {
+  return new InProcessEngine(host);
+}
+
+/** A model in a WebAssembly instance of its own: dropping the instance frees everything. */
+interface Loaded {
+  module: EngineModule;
+  native: NativeEngine;
+  template: ChatTemplate;
+  info: ModelInfo;
+  memory: Partial<MemoryOptions>;
+}
+
+/** Tokens to read, and the turns that will be in memory when they are. */
+interface Prompt {
+  tokens: number[];
+  turns: Turn[];
+  /** What the template writes before the answer. */
+  opening: string;
+}
+
+class InProcessEngine implements Engine {
+  #host: EngineHost;
+  #loaded: Loaded | undefined;
+  #turns: Turn[] = [];
+  /** Everything that changes the conversation waits for its turn: an answer that is being stopped ends first. */
+  #turnstile = new Turnstile();
+
+  constructor(host: EngineHost) {
+    this.#host = host;
+  }
+
+  async load(source: ModelSource, options: LoadOptions = {}): Promise<ModelInfo> {
+    const leave = await this.#turnstile.enter();
+    try {
+      const { signal } = options;
+      throwIfAborted(signal);
+      const open = await openSource(source, signal); // an address that does not answer leaves the old model alone
+      this.#drop();
+      const threads = Math.max(1, Math.min(options.threads ?? mostThreads, await this.#host.maxThreads()));
+      const module = await this.#host.instantiate(threads);
+      const native = new module.Engine();
+      try {
+        const size = await readInto(native, open, signal, options.onProgress ?? (() => {}));
+        options.onProgress?.({ phase: 'open', loaded: size, total: size });
+        await pause(); // let the progress be shown: opening does not yield
+        throwIfAborted(signal);
+        check(native.open(size));
+        const memory = options.memory ?? {};
+        check(native.openSession({ ...memory, threads }));
+        this.#loaded = { module, native, memory, ...describe(native) };
+      } catch (error) {
+        dispose(module, native);
+        throw error;
+      }
+      return this.#loaded.info;
+    } catch (error) {
+      throw this.#asStrataError(error);
+    } finally {
+      leave();
+    }
+  }
+
+  async *generate(input: Message[] | string, options: GenerateOptions = {}): AsyncGenerator<Piece> {
+    const leave = await this.#turnstile.enter();
+    try {
+      const started = performance.now();
+      const { native, template } = this.#need();
+      const isText = typeof input === 'string';
+      const prompt = isText ? this.#appendText(input) : this.#continue(input, true);
+      if (!(yield* this.#read(prompt.tokens, prompt.turns, options.signal))) {
+        yield ended('aborted', prompt.tokens.length);
+        return;
+      }
+      if (native.position() === 0) throw new StrataError('invalid_argument', 'The prompt is empty: there is nothing to answer.');
+      const { signal, stop = [], ...sampling } = options;
+      check(native.start({ ...sampling, stop: isText ? stop : [...template.stop, ...stop] }));
+      yield* this.#answer(prompt, !isText, started, signal);
+    } catch (error) {
+      throw this.#asStrataError(error);
+    } finally {
+      leave();
+    }
+  }
+
+  async *read(messages: Message[], options: { signal?: AbortSignal } = {}): AsyncGenerator<Piece> {
+    const leave = await this.#turnstile.enter();
+    try {
+      const { tokens, turns } = this.#continue(messages, false);
+      const complete = yield* this.#read(tokens, turns, options.signal);
+      yield ended(complete ? 'end_of_turn' : 'aborted', tokens.length);
+    } catch (error) {
+      throw this.#asStrataError(error);
+    } finally {
+      leave();
+    }
+  }
+
+  async reset(memory?: Partial<MemoryOptions>): Promise<void> {
+    const leave = await this.#turnstile.enter();
+    try {
+      const loaded = this.#need();
+      const { native, info } = loaded;
+      const wanted = { ...loaded.memory, ...memory };
+      this.#turns = [];
+      const failed = native.openSession({ ...wanted, threads: info.threads });
+      if (failed) {
+        check(native.openSession({ ...loaded.memory, threads: info.threads })); // as it was, but empty
+        check(failed);
+      }
+      loaded.memory = wanted;
+    } catch (error) {
+      throw this.#asStrataError(error);
+    } finally {
+      leave();
+    }
+  }
+
+  async stats(): Promise<MemoryStats> {
+    return this.#need().native.stats();
+  }
+
+  async layout(): Promise<{ first: number; end: number }[]> {
+    this.#need();
+    return this.#turns.map(({ end }, index) => ({ first: this.#turns[index - 1]?.end ?? 0, end }));
+  }
+
+  async countTokens(text: string): Promise<number> {
+    return this.#need().native.encode(text, false, []).length;
+  }
+
+  async close(): Promise<void> {
+    const leave = await this.#turnstile.enter();
+    this.#drop();
+    leave();
+  }
+
+  // ---- reading
+
+  /** Makes memory end where `messages` leave it, and says what is to be read from there. */
+  #continue(messages: Message[], answer: boolean): Prompt {
+    const { native, template } = this.#need();
+    if (messages.length === 0) throw new StrataError('invalid_argument', 'The conversation is empty: there is no message to read.');
+    const plan = continuation(template, this.#turns, messages, answer);
+    const end = this.#turns[plan.kept - 1]?.end ?? 0;
+    if (native.position() > end) check(native.truncate(end));
+    this.#turns.length = plan.kept;
+    return tokenize(native, messages.slice(plan.kept), plan, answer);
+  }
+
+  #appendText(text: string): Prompt {
+    const { native } = this.#need();
+    const tokens = withBos(native, native.encode(text, false, []));
+    return { tokens, turns: [], opening: '' };
+  }
+
+  /** Reads tokens batch by batch, with progress. Turns enter the history as soon as they are read. False: stopped. */
+  async *#read(tokens: number[], turns: Turn[], signal: AbortSignal | undefined): AsyncGenerator<Piece, boolean> {
+    const { native } = this.#need();
+    const coming = [...turns];
+    let size = batch.first;
+    for (let done = 0; ; ) {
+      while (coming[0] && coming[0].end <= native.position()) this.#turns.push(coming.shift()!);
+      if (tokens.length > 0) yield { kind: 'reading', done, total: tokens.length };
+      if (done === tokens.length) return true;
+      await pause();
+      if (signal?.aborted) return false;
+      const started = performance.now();
+      check(native.append(tokens.slice(done, done + size)));
+      done = Math.min(done + size, tokens.length);
+      const took = performance.now() - started;
+      if (took > batchMs.long) size = Math.max(batch.least, size >> 1);
+      else if (took < batchMs.short) size = Math.min(batch.most, size * 2);
+    }
+  }
+
+  // ---- answering
+
+  async *#answer(prompt: Prompt, asTurn: boolean, started: number, signal: AbortSignal | undefined): AsyncGenerator<Piece> {
+    const { native } = this.#need();
+    const reading = performance.now() - started;
+    const first = native.position();
+    const tokens: number[] = [];
+    let text = '';
+    let firstTokenMs = 0;
+    let reason: StopReason | 'none' = 'none';
+    try {
+      while (reason === 'none') {
+        await pause();
+        if (signal?.aborted) {
+          reason = 'aborted';
+          break;
+        }
+        const step = check(native.step());
+        tokens.push(step.token);
+        if (tokens.length === 1) firstTokenMs = performance.now() - started;
+        text += step.text;
+        reason = step.stop;
+        if (step.text) yield { kind: 'text', text: step.text, positions: native.position() };
+      }
+      if (reason === 'stop_text') this.#cutAfter(text, tokens, first);
+    } finally {
+      // Also when the reader of the answer left the loop: what was said stays in memory.
+      const message: Message = { role: 'assistant', content: text };
+      if (asTurn && this.#loaded) {
+        this.#turns.push({ message, text: prompt.opening + text, end: native.position(), clean: true });
+      }
+    }
+    const seconds = (performance.now() - started - reading) / 1000;
+    yield {
+      ...ended(reason, prompt.tokens.length),
+      generatedTokens: tokens.length,
+      firstTokenMs,
+      tokensPerSecond: tokens.length === 0 ? 0 : tokens.length / seconds,
+    };
+  }
+
+  /** Forgets the tokens of a stop text: those after the one that completes what was shown. */
+  #cutAfter(text: string, tokens: number[], first: number): void {
+    const { native } = this.#need();
+    let shown = tokens.length;
+    while (shown > 0 && native.decode(tokens.slice(0, shown - 1), false).length >= text.length) --shown;
+    if (first + shown < native.position()) check(native.truncate(first + shown));
+  }
+
+  // ---- life and death
+
+  #need(): Loaded {
+    if (!this.#loaded) throw new StrataError('not_loaded', 'No model is loaded. Call load() first.');
+    return this.#loaded;
+  }
+
+  #drop(): void {
+    const loaded = this.#loaded;
+    this.#loaded = undefined;
+    this.#turns = [];
+    if (loaded) dispose(loaded.module, loaded.native);
+  }
+
+  /** Traps end the WebAssembly instance: nothing in it can be trusted any more. */
+  #asStrataError(error: unknown): StrataError {
+    if (error instanceof StrataError) return error;
+    if (!(error instanceof WebAssembly.RuntimeError)) {
+      return new StrataError('internal', error instanceof Error ? error.message : String(error));
+    }
+    this.#loaded?.module.PThread?.terminateAllThreads();
+    this.#loaded = undefined;
+    this.#turns = [];
+    return new StrataError(
+      'worker_died',
+      `The engine stopped (${error.message}): most likely it ran out of memory. The conversation is kept; load the model again to go on.`,
+    );
+  }
+}
+
+function describe(native: NativeEngine): { template: ChatTemplate; info: ModelInfo } {
+  const template = chatTemplate(native.chatTemplate(), {
+    special: native.specialTexts(),
+    bos: native.bos() < 0 ? '' : native.decode([native.bos()], true),
+    eos: native.eos() < 0 ? '' : native.decode([native.eos()], true),
+  });
+  const { origin, name } = template;
+  return { template, info: { ...native.info(), template: { origin, name }, simd: native.simd(), threads: native.threads() } };
+}
+
+function dispose(module: EngineModule, native: NativeEngine): void {
+  try {
+    native.delete();
+  } finally {
+    module.PThread?.terminateAllThreads();
+  }
+}
+
+function tokenize(native: NativeEngine, messages: Message[], plan: Continuation, answer: boolean): Prompt {
+  const { rendered, from, ends } = plan;
+  const lastEnd = ends.at(-1) ?? from;
+  const position = native.position();
+  const body = encode(native, rendered, from, answer ? rendered.text.length : lastEnd);
+  const tokens = withBos(native, body);
+  // The text is encoded in one piece, as the model's authors did. Where a turn encoded alone gives the same tokens, its
+  // end is a border between tokens.
+  let at = from;
+  let n = tokens.length - body.length;
+  let clean = true;
+  const turns = ends.map((end, index): Turn => {
+    const alone = encode(native, rendered, at, end);
+    clean &&= alone.every((id, i) => id === tokens[n + i]);
+    n = !answer && index === ends.length - 1 ? tokens.length : Math.min(n + alone.length, tokens.length);
+    const text = rendered.text.slice(at, end);
+    at = end;
+    return { message: messages[index]!, text, end: position + n, clean };
+  });
+  return { tokens, turns, opening: rendered.text.slice(lastEnd) };
+}
+
+// Special tokens are recognised, but for those that a message only imitates.
+function encode(native: NativeEngine, rendered: Rendered, from: number, to: number): number[] {
+  const literal: number[] = [];
+  let bytes = 0;
+  let at = from;
+  for (const position of rendered.literal) {
+    if (position < from || position >= to) continue;
+    bytes += utf8Length(rendered.text.slice(at, position));
+    at = position;
+    literal.push(bytes, bytes + utf8Length(String.fromCodePoint(rendered.text.codePointAt(position)!)));
+  }
+  return native.encode(rendered.text.slice(from, to), true, literal);
+}
+
+const utf8Length = (text: string) => new TextEncoder().encode(text).length;
+
+/** The beginning-of-text token comes once, at the start of memory, if the model wants it and the template did not write it. */
+function withBos(native: NativeEngine, tokens: number[]): number[] {
+  const missing = native.position() === 0 && native.wantsBos() && native.bos() >= 0 && tokens[0] !== native.bos();
+  return missing && tokens.length > 0 ? [native.bos(), ...tokens] : tokens;
+}
+
+function check<T>(reply: T | Failure): T {
+  if (typeof reply === 'object' && reply !== null && 'code' in reply) {
+    throw new StrataError(reply.code as ErrorCode, reply.message);
+  }
+  return reply as T;
+}
+
+function ended(reason: StopReason, promptTokens: number): Extract<Piece, { kind: 'end' }> {
+  return { kind: 'end', reason, promptTokens, generatedTokens: 0, firstTokenMs: 0, tokensPerSecond: 0 };
+}
+

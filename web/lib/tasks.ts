@@ -1,0 +1,29 @@
+// When things run: one after the other, and never so long that a message has to wait.
+
+/** Lets messages that have arrived be handled first. setTimeout would cost 4 ms each time. */
+export function pause(): Promise<void> {
+  return new Promise((resume) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resume();
+    };
+    port2.postMessage(undefined);
+  });
+}
+
+/** Lets one in at a time, in the order of asking. */
+export class Turnstile {
+  #last: Promise<void> = Promise.resolve();
+
+  /** Resolves when everybody before has left. Call what it returns to leave. */
+  async enter(): Promise<() => void> {
+    const before = this.#last;
+    let leave = () => {};
+    this.#last = new Promise((left) => {
+      leave = left;
+    });
+    await before;
+    return leave;
+  }
+}

@@ -1,0 +1,32 @@
+// Where the WebAssembly engine comes from in a browser.
+import { threads } from 'wasm-feature-detect';
+import type { CreateEngineModule, EngineModule } from '../../wasm/engine_module';
+import { StrataError } from './types';
+
+/** Gives the engine its module; tests in node bring their own. */
+export interface EngineHost {
+  /** How many threads can run at once here. */
+  maxThreads(): Promise<number>;
+  /** A module with its own memory. More than one thread: the threaded module. */
+  instantiate(threads: number): Promise<EngineModule>;
+}
+
+/** `folder`: the URL where engine-st.mjs, engine-mt.mjs and their .wasm files are served, with a slash at the end. */
+export function webHost(folder: string): EngineHost {
+  return {
+    async maxThreads() {
+      // Threads share memory, which browsers allow on cross-origin isolated pages only.
+      return self.crossOriginIsolated && (await threads()) ? navigator.hardwareConcurrency : 1;
+    },
+    async instantiate(count) {
+      const glue = `${folder}${count > 1 ? 'engine-mt' : 'engine-st'}.mjs`;
+      try {
+        // Imported by URL at run time: bundling would break how the glue finds its own worker and .wasm file.
+        const { default: create } = (await import(/* @vite-ignore */ glue)) as { default: CreateEngineModule };
+        return await create({ locateFile: (file) => folder + file, mainScriptUrlOrBlob: glue, threads: count });
+      } catch (error) {
+        throw new StrataError('internal', `The engine could not be started from ${glue}: ${String(error)}`);
+      }
+    },
+  };
+}
