@@ -11,17 +11,22 @@ namespace {
 // Tokens that end an answer, by their text: most files name only one of theirs. Each counts only where the file's own
 // vocabulary has it as a control token.
 constexpr std::string_view kEndTexts[] = {
-    "<|im_end|>",          // ChatML: Qwen, SmolLM
-    "<|eot_id|>",          // Llama 3, end of turn
-    "<|eom_id|>",          // Llama 3, end of message
-    "<|end_of_text|>",     // Llama 3, Granite
-    "<|end|>",             // Phi-3
-    "<|endoftext|>",       // GPT-2, StarCoder
-    "<end_of_turn>",       // Gemma
-    "<end_of_utterance>",  // SmolVLM
-    "<|EOT|>",             // DeepSeek Coder
-    "<EOT>",               // Code Llama
-    "</s>",                // Llama 2, Mistral
+    "<|im_end|>",             // ChatML: Qwen, SmolLM
+    "<|eot_id|>",             // Llama 3, end of turn
+    "<|eom_id|>",             // Llama 3, end of message
+    "<|end_of_text|>",        // Llama 3, Granite
+    "<|end|>",                // Phi-3
+    "<|endoftext|>",          // GPT-2, StarCoder, Qwen
+    "<end_of_turn>",          // Gemma
+    "<eos>",                  // Gemma
+    "<end_of_utterance>",     // SmolVLM
+    "<｜end▁of▁sentence｜>",  // DeepSeek
+    "<EOT>",                  // Code Llama
+    "</s>",                   // Llama 2, Mistral
+    "<|fim_pad|>",            // code models, from here on: the end of a file
+    "<fim_pad>",
+    "<|repo_name|>",
+    "<|file_sep|>",
 };
 
 bool is_control(const Vocabulary& vocabulary, size_t id) {
@@ -45,9 +50,18 @@ int read_id(const GgufFile& file, std::string_view key, int otherwise) {
     return static_cast<int>(std::min<uint64_t>(*id, std::numeric_limits<int>::max()));
 }
 
-std::vector<TokenKind> read_kinds(const GgufFile& file) {
+// One for each of `n_tokens`, or none where the file says nothing.
+Result<std::vector<TokenKind>> read_kinds(const GgufFile& file, size_t n_tokens) {
+    constexpr const char* kKey = "tokenizer.ggml.token_type";
     std::vector<TokenKind> kinds;
-    for (const int64_t number : file.integers("tokenizer.ggml.token_type").value_or(std::vector<int64_t>{})) {
+    if (file.find(kKey) == nullptr) return kinds;
+    const auto numbers = file.integers(kKey);
+    if (!numbers || numbers->size() != n_tokens) {
+        return Error{ErrorCode::corrupt_file, std::string(kKey) + " is " + GgufFile::to_text(*file.find(kKey)) +
+                                                  ", where " + std::to_string(n_tokens) +
+                                                  " integers were expected, one for each token"};
+    }
+    for (const int64_t number : *numbers) {
         const bool is_known = number >= 0 && number <= static_cast<int64_t>(TokenKind::byte);
         kinds.push_back(is_known ? static_cast<TokenKind>(number) : TokenKind::undefined);
     }
@@ -102,13 +116,9 @@ Result<Tokenizer> open_tokenizer(const GgufFile& file) {
     vocabulary.tokens = file.strings("tokenizer.ggml.tokens").value_or(std::vector<std::string_view>{});
     vocabulary.scores = file.floats("tokenizer.ggml.scores").value_or(std::vector<float>{});
     vocabulary.merges = file.strings("tokenizer.ggml.merges").value_or(std::vector<std::string_view>{});
-    vocabulary.kinds = read_kinds(file);
-    if (!vocabulary.kinds.empty() && vocabulary.kinds.size() != vocabulary.tokens.size()) {
-        return Error{ErrorCode::corrupt_file, "the file has " + std::to_string(vocabulary.tokens.size()) +
-                                                  " tokens (tokenizer.ggml.tokens) but " +
-                                                  std::to_string(vocabulary.kinds.size()) +
-                                                  " token types (tokenizer.ggml.token_type)"};
-    }
+    auto kinds = read_kinds(file, vocabulary.tokens.size());
+    if (!kinds) return kinds.error();
+    vocabulary.kinds = std::move(*kinds);
 
     // SentencePiece names its tokens by default, and starts texts with <s>; so does Llama 3, whose oldest files forget
     // to say so.

@@ -224,6 +224,14 @@ TEST(Gguf, DuplicatesAreErrors) {
     expect_error(tensors, ErrorCode::corrupt_file, "\"t\" is there twice");
 }
 
+TEST(Gguf, WhatAFileSaysIsMadeSafeToShow) {
+    GgufBuilder escape, endless;
+    expect_error(escape.header(0, 1).key("a\x1B[31m\n", GgufType::string), ErrorCode::corrupt_file,
+                 "\"a\\x1b[31m\\n\"");
+    endless.header(0, 1).key(std::string(79, 'x') + "é" + std::string(1000, 'x'), GgufType::string);
+    expect_error(endless, ErrorCode::corrupt_file, "\"" + std::string(79, 'x') + "…\"");
+}
+
 TEST(Gguf, AlignmentIsAPowerOfTwo) {
     for (const uint32_t bad : {0u, 3u, 48u}) {
         GgufBuilder builder;

@@ -460,6 +460,8 @@ TEST(OpenTokenizer, SaysWhatIsWrongWithAFile) {
     GgufBuilder kinds = bpe_file(1);
     EXPECT_EQ(error_of(kinds.array("tokenizer.ggml.token_type", GgufType::i32, 1).put<int32_t>(1)).code,
               ErrorCode::corrupt_file);
+    GgufBuilder not_kinds = bpe_file(1);
+    EXPECT_EQ(error_of(not_kinds.string("tokenizer.ggml.token_type", "normal")).code, ErrorCode::corrupt_file);
 }
 
 TEST(OpenTokenizer, Phi3TokensTakeTheWhiteSpaceAfterThemAlong) {

@@ -1,0 +1,96 @@
+#include "engine/eval/perplexity.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/base/math.h"
+
+namespace strata {
+
+namespace {
+
+// A stretch of tokens to read from an empty memory, and the first position whose prediction counts.
+struct Pass {
+    std::vector<int> tokens;
+    int64_t score_from;
+};
+
+Result<std::vector<Pass>> passes(const Tokenizer& tokenizer, std::span<const int> tokens, const PplOptions& options) {
+    const bool bos = tokenizer.wants_bos() && tokenizer.bos() >= 0;
+    std::vector<Pass> result;
+    if (options.protocol == PplProtocol::single) {
+        Pass pass{{}, 0};
+        if (bos) pass.tokens.push_back(tokenizer.bos());
+        pass.tokens.insert(pass.tokens.end(), tokens.begin(), tokens.end());
+        if (pass.tokens.size() < 2) return Error{ErrorCode::invalid_argument, "the text has " + std::to_string(tokens.size()) + " tokens: too few to score"};
+        result.push_back(std::move(pass));
+        return result;
+    }
+    const size_t n_ctx = size_t(std::max(options.n_ctx, 0));
+    if (n_ctx < 2 || tokens.size() < 2 * n_ctx)
+        return Error{ErrorCode::invalid_argument, "the text has " + std::to_string(tokens.size()) + " tokens; the chunks protocol needs at least two chunks of " +
+                                                      std::to_string(options.n_ctx) + ": use a longer text, a smaller context or the single protocol"};
+    for (size_t at = 0; at + n_ctx <= tokens.size(); at += n_ctx) {
+        Pass pass{{tokens.begin() + std::ptrdiff_t(at), tokens.begin() + std::ptrdiff_t(at + n_ctx)}, int64_t(n_ctx / 2)};
+        if (bos) pass.tokens[0] = tokenizer.bos();
+        result.push_back(std::move(pass));
+    }
+    return result;
+}
+
+void summarise(PplResult& result) {
+    double sum = 0, beyond = 0;
+    for (const PplScore& score : result.scores) {
+        sum += double(score.nll);
+        if (score.position < kBeyondWindow) continue;
+        beyond += double(score.nll);
+        ++result.n_beyond_window;
+    }
+    const double n = double(result.scores.size());
+    result.nll_mean = sum / n;
+    result.ppl = std::exp(result.nll_mean);
+    if (result.n_beyond_window > 0) result.nll_mean_beyond_window = beyond / double(result.n_beyond_window);
+    double squares = 0;
+    for (const PplScore& score : result.scores) squares += (double(score.nll) - result.nll_mean) * (double(score.nll) - result.nll_mean);
+    if (n > 1) result.ppl_stderr = result.ppl * std::sqrt(squares / (n - 1) / n);
+}
+
+}  // namespace
+
+double negative_log_likelihood(std::span<const float> logits, int target) {
+    float top = logits[0];
+    for (const float logit : logits) top = logit > top ? logit : top;
+    double sum = 0;
+    for (const float logit : logits) sum += exp_f64(double(logit) - double(top));
+    return log_f64(sum) + double(top) - double(logits[size_t(target)]);
+}
+
+Result<PplResult> perplexity(const Model& model, std::span<const int> tokens, const PplOptions& options) {
+    auto plan = passes(model.tokenizer(), tokens, options);
+    if (!plan) return plan.error();
+    int64_t total = 0, done = 0;
+    for (const Pass& pass : *plan) total += int64_t(pass.tokens.size()) - 1;
+
+    PplResult result;
+    for (const Pass& pass : *plan) {
+        auto session = Session::open(model, options.session);
+        if (!session) return session.error();
+        // The last token has no successor to predict.
+        const std::span<const int> to_read = std::span(pass.tokens).first(pass.tokens.size() - 1);
+        for (size_t at = 0; at < to_read.size(); at += 64) {
+            const auto part = to_read.subspan(at, std::min<size_t>(64, to_read.size() - at));
+            const Status read = (*session)->score(part, [&](int64_t position, std::span<const float> logits) {
+                if (position < pass.score_from) return;
+                result.scores.push_back({position, float(negative_log_likelihood(logits, pass.tokens[size_t(position) + 1]))});
+            });
+            if (!read) return read.error();
+            done += int64_t(part.size());
+            if (options.progress && !options.progress(done, total)) return Error{ErrorCode::invalid_argument, "stopped"};
+        }
+        result.kv = (*session)->stats();
+    }
+    summarise(result);
+    return result;
+}
+
+}  // namespace strata

@@ -1,0 +1,55 @@
+// Our engine, as a page uses it: the library, its worker, and the files in web/public/engine.
+import { createWorkerEngine } from '../../../web/lib/index';
+import { firstWord, words } from './words.mjs';
+
+/** "fp16", "turbo_kv_4b/fp16" (keys/values) or "turbo_kv_4b/fp16/128" (and a window) */
+function memoryOptions(kv) {
+  const [keyType, valueType = keyType, window = '0'] = kv.split('/');
+  return { keyType, valueType, keyWindow: Number(window), valueWindow: Number(window) };
+}
+
+/** @implements {import('./contender').Contender} */
+export class StrataContender {
+  #engine = createWorkerEngine({ engineFolder: '/engine/' });
+  #templateTokens = 0;
+
+  async load(file, { kv, threads }) {
+    const info = await this.#engine.load({ kind: 'file', file }, { memory: memoryOptions(kv), threads });
+    // What the chat template adds to a message of one word.
+    this.#templateTokens = (await this.#answer([{ role: 'user', content: words(1) }], 1)).prompt - 1;
+    return { version: info.simd, threads: info.threads };
+  }
+
+  async prefill(promptTokens, index) {
+    await this.#engine.reset();
+    const { prompt, ms } = await this.#answer(words(promptTokens, firstWord(index)), 1);
+    if (prompt !== promptTokens) throw new Error(`our engine read ${prompt} tokens; ${promptTokens} were meant`);
+    return { tokens: prompt, ms };
+  }
+
+  // A conversation of one message: asked again, its prompt is still in memory.
+  async decode(depth, tokens) {
+    const content = words(Math.max(1, depth - this.#templateTokens));
+    const { generated, decodeMs } = await this.#answer([{ role: 'user', content }], tokens + 1);
+    if (generated !== tokens + 1) throw new Error(`our engine stopped after ${generated} of ${tokens + 1} tokens`);
+    return { tokens, ms: decodeMs };
+  }
+
+  /** `prompt` counts what was read, without what was in memory. */
+  async #answer(input, maxTokens) {
+    const started = performance.now();
+    const arrivals = [];
+    let end;
+    for await (const piece of this.#engine.generate(input, { temperature: 0, maxTokens })) {
+      if (piece.kind === 'text') arrivals.push(performance.now());
+      if (piece.kind === 'end') end = piece;
+    }
+    if (!end || arrivals.length === 0) throw new Error('our engine ended without an answer');
+    return {
+      prompt: end.promptTokens,
+      generated: end.generatedTokens,
+      ms: arrivals[0] - started,
+      decodeMs: arrivals.at(-1) - arrivals[0],
+    };
+  }
+}

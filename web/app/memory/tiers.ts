@@ -1,0 +1,76 @@
+// Tiers as they are shown: how wide, in which colour, under which name. Pure functions of what the engine reports.
+import type { MemoryTier } from '../../lib';
+import { text } from '../strings';
+
+export const cellTokens = 64; // one slice of the strip, while slices fit
+
+/** The levels that have a colour (--tier-32 … --tier-2 in tokens.css). */
+export const levels = [32, 16, 8, 4, 3, 2] as const;
+export type Level = (typeof levels)[number];
+
+type Bits = Pick<MemoryTier, 'keyBits' | 'valueBits'>;
+
+/** 4.5 bits, scales included, are called 4 bits. */
+function nominal(bits: number): number {
+  return levels.find((level) => level <= bits + 0.01) ?? 2;
+}
+
+/** Keys and values may differ: what is drawn is their mean. */
+export const drawnBits = ({ keyBits, valueBits }: Bits): number => (nominal(keyBits) + nominal(valueBits)) / 2;
+
+/** The nearest level, counted in doublings. */
+export function levelOf(bits: number): Level {
+  const distance = (level: Level) => Math.abs(Math.log2(level) - Math.log2(bits));
+  return levels.reduce((best, level) => (distance(level) < distance(best) ? level : best));
+}
+
+export function tierLabel({ keyBits, valueBits }: Bits): string {
+  const [keys, values] = [nominal(keyBits), nominal(valueBits)];
+  return keys === values ? text.tier.level(keys) : text.tier.mixed(keys, values);
+}
+
+/** Short enough for the margin of an answer. */
+export function tierMark({ keyBits, valueBits }: Bits): string {
+  const [keys, values] = [nominal(keyBits), nominal(valueBits)];
+  return keys === values ? text.tier.level(keys) : text.tier.mixedShort(keys, values);
+}
+
+/** Drawn bits of every run of `cellTokens` positions. A cell that two tiers share is drawn as the higher one. */
+export function cellBits(tiers: MemoryTier[]): number[] {
+  const cells: number[] = [];
+  for (const tier of tiers) {
+    if (tier.positions === 0) continue;
+    const bits = drawnBits(tier);
+    const last = Math.floor((tier.first + tier.positions - 1) / cellTokens);
+    for (let cell = Math.floor(tier.first / cellTokens); cell <= last; ++cell) {
+      cells[cell] = Math.max(cells[cell] ?? 0, bits);
+    }
+  }
+  return cells;
+}
+
+/** How many of the newest cells are kept better than those before them: the exact window. */
+export function windowCells(cells: number[]): number {
+  const newest = cells.at(-1);
+  if (newest === undefined) return 0;
+  const before = cells.findLastIndex((bits) => bits !== newest);
+  return before < 0 || cells[before]! > newest ? 0 : cells.length - 1 - before;
+}
+
+/** The tier that most of [first, end) lies in; the older one if they share it equally. */
+export function mainTier(tiers: MemoryTier[], first: number, end: number): MemoryTier | undefined {
+  let most = 0;
+  let main: MemoryTier | undefined;
+  for (const tier of tiers) {
+    const shared = Math.min(end, tier.first + tier.positions) - Math.max(first, tier.first);
+    if (shared > most) {
+      most = shared;
+      main = tier;
+    }
+  }
+  return main;
+}
+
+export function tierAt(tiers: MemoryTier[], position: number): MemoryTier | undefined {
+  return tiers.find(({ first, positions }) => position >= first && position < first + positions);
+}
