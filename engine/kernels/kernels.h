@@ -11,8 +11,9 @@ namespace strata {
 
 // out[t * out_stride + r] = weights[r] . x[t], for the rows r that the call names and every token t.
 // A weight type computes with the float activations or, if it is quantised, with their int8 version:
-//   float:      8 lanes over the columns in order, Scalar::sum, then the columns that are left, one by one
-//   quantised:  sum over the blocks of 32 columns, in order, of float(exact integer dot) * (weight scale * activation scale)
+//   float:      even and odd vectors of 8 columns in two chains, their sum by Scalar::sum, then the columns left, one by one
+//   quantised:  four sums, one for each b % 4, over the blocks b of 32 columns, in order, of
+//               float(exact integer dot) * (weight scale * activation scale); then (0 + 2) + (1 + 3)
 // so a result depends neither on how rows and tokens are grouped nor on the backend.
 struct MatmulArgs {
     const uint8_t* weights;    // (n_rows, cols) in the type's own blocks
@@ -47,7 +48,7 @@ struct Kernels {
     // x += y, both (n)
     void (*add)(float* x, const float* y, int64_t n);
 
-    // scores[i] = query . rows[i]: as a float matmul, and as a quantised one.
+    // scores[i] = query . rows[i]: as a float matmul; and, for integers, summed over the blocks of 32 in order.
     void (*scores_f32)(const float* query, const float* rows, int n_rows, int head_dim, float* scores);
     void (*scores_i8)(const void* query, const float* query_scales, StagedRows rows, int n_rows, int head_dim, float* scores);
     // scores (n >= 1) become exp(score - *largest), whose sum goes to *sum.

@@ -42,42 +42,46 @@ struct KernelsFor {
         float one(int64_t row, int64_t col) const { return bfloat_to_float(load_unaligned<uint16_t>(w + row * cols + col)); }
     };
 
-    // R rows times T tokens: R * T independent chains of additions hide the latency of each.
+    // R rows times T tokens, each with two chains of additions (even and odd vectors), which hide the latency of each.
     template <int R, int T, class Rows>
     static void tile_float(const Rows& rows, const MatmulArgs& a, int64_t row, int token) {
-        F32 acc[R][T];
-        for (auto& chain : acc)
-            for (F32& sum : chain) sum = S::splat(0);
+        F32 even[R][T], odd[R][T];
+        for (int r = 0; r < R; ++r)
+            for (int t = 0; t < T; ++t) even[r][t] = odd[r][t] = S::splat(0);
         const float* x = a.x + token * a.cols;
-        const int64_t whole = a.cols / kLanes * kLanes;
-        for (int64_t i = 0; i < whole; i += kLanes) {
+        const auto step = [&](F32(&acc)[R][T], int64_t i) {
             F32 v[T];
             for (int t = 0; t < T; ++t) v[t] = S::load(x + t * a.cols + i);
             for (int r = 0; r < R; ++r) {
                 const F32 w = rows.load(row + r, i);
                 for (int t = 0; t < T; ++t) acc[r][t] = S::mul_add(w, v[t], acc[r][t]);
             }
+        };
+        int64_t i = 0;
+        for (; i + 2 * kLanes <= a.cols; i += 2 * kLanes) {
+            step(even, i);
+            step(odd, i + kLanes);
+        }
+        if (i + kLanes <= a.cols) {
+            step(even, i);
+            i += kLanes;
         }
         for (int r = 0; r < R; ++r)
             for (int t = 0; t < T; ++t) {
-                float sum = S::sum(acc[r][t]);
-                for (int64_t i = whole; i < a.cols; ++i) sum += rows.one(row + r, i) * x[t * a.cols + i];
+                float sum = S::sum(S::add(even[r][t], odd[r][t]));
+                for (int64_t rest = i; rest < a.cols; ++rest) sum += rows.one(row + r, rest) * x[t * a.cols + rest];
                 a.out[(token + t) * a.out_stride + row + r] = sum;
             }
     }
 
+    // One row after the other: weights come from memory, and a processor reads ahead well in one stream only. (Four rows
+    // at a time were four times slower for matrices that do not fit the cache.)
     template <class Rows>
-    static void matmul_float(const Rows& rows, const MatmulArgs& a, int64_t row, int64_t row_end) {
-        int token = 0;
-        for (; token + 4 <= a.n_tokens; token += 4) {
-            int64_t r = row;
-            for (; r + S::kTileRows <= row_end; r += S::kTileRows) tile_float<S::kTileRows, 4>(rows, a, r, token);
-            for (; r < row_end; ++r) tile_float<1, 4>(rows, a, r, token);
-        }
-        for (; token < a.n_tokens; ++token) {
-            int64_t r = row;
-            for (; r + 4 <= row_end; r += 4) tile_float<4, 1>(rows, a, r, token);
-            for (; r < row_end; ++r) tile_float<1, 1>(rows, a, r, token);
+    static void matmul_float(const Rows& rows, const MatmulArgs& a, int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+            int token = 0;
+            for (; token + S::kTileTokens <= a.n_tokens; token += S::kTileTokens) tile_float<1, S::kTileTokens>(rows, a, r, token);
+            for (; token < a.n_tokens; ++token) tile_float<1, 1>(rows, a, r, token);
         }
     }
 
@@ -93,7 +97,7 @@ struct KernelsFor {
 
     // ---- matrix products with quantised weights -----------------------------------------------------------------
     // A view of rows offers the 32 integers of block b of a row, what still has to happen to their exact dot product, and
-    // the scale of the block, for one row or for four.
+    // the scale of block b, or of the four from b on.
 
     struct RowsQ8_0 {
         const uint8_t* w;
@@ -103,8 +107,8 @@ struct KernelsFor {
         Weights32 load(int64_t row, int64_t b) const { return S::load_weights(reinterpret_cast<const int8_t*>(block(row, b) + 2)); }
         Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
         float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
-        Float4 scales(const int64_t* rows, int64_t b) const {
-            return S::gather_half4(block(rows[0], b), block(rows[1], b), block(rows[2], b), block(rows[3], b));
+        Float4 scales(int64_t row, int64_t b) const {
+            return S::gather_half4(block(row, b), block(row, b + 1), block(row, b + 2), block(row, b + 3));
         }
     };
     struct RowsQ4_0 {
@@ -115,8 +119,8 @@ struct KernelsFor {
         Weights32 load(int64_t row, int64_t b) const { return S::load_nibbles(block(row, b) + 2); }
         Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
         float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
-        Float4 scales(const int64_t* rows, int64_t b) const {
-            return S::gather_half4(block(rows[0], b), block(rows[1], b), block(rows[2], b), block(rows[3], b));
+        Float4 scales(int64_t row, int64_t b) const {
+            return S::gather_half4(block(row, b), block(row, b + 1), block(row, b + 2), block(row, b + 3));
         }
     };
     struct RowsQ6_K {
@@ -136,49 +140,47 @@ struct KernelsFor {
             return S::scale_halves(ints, group[0], group[1]);
         }
         float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(&block(row, b).scale)); }
-        Float4 scales(const int64_t* rows, int64_t b) const {
-            return S::gather_half4(&block(rows[0], b).scale, &block(rows[1], b).scale, &block(rows[2], b).scale,
-                                   &block(rows[3], b).scale);
+        Float4 scales(int64_t row, int64_t b) const {
+            return S::gather_half4(&block(row, b).scale, &block(row, b + 1).scale, &block(row, b + 2).scale, &block(row, b + 3).scale);
         }
     };
-    struct RowsStaged {
-        StagedRows staged;
-        int64_t cols;
-        Weights32 load(int64_t row, int64_t b) const { return S::load_weights(staged.q + row * cols + b * 32); }
-        Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
-        const float* at(int64_t row, int64_t b) const { return staged.scales + row * (cols / 32) + b; }
-        float scale(int64_t row, int64_t b) const { return *at(row, b); }
-        Float4 scales(const int64_t* rows, int64_t b) const {
-            return S::gather4(at(rows[0], b), at(rows[1], b), at(rows[2], b), at(rows[3], b));
-        }
-    };
-
     static const Activation* activations(const MatmulArgs& a, int token) {
         return static_cast<const Activation*>(a.x_quantised) + token * a.cols;
     }
 
-    // Four rows and one token. Where fewer are left, the last one is computed again and not stored.
-    template <class Rows>
-    static void four_rows(const Rows& rows, const MatmulArgs& a, int64_t row, int64_t row_end, int token) {
-        const Activation* x = activations(a, token);
-        const float* x_scales = a.x_scales + token * (a.cols / 32);
-        int64_t r[4];
-        for (int i = 0; i < 4; ++i) r[i] = row + i < row_end ? row + i : row_end - 1;
-        Float4 acc = S::splat4(0);
-        for (int64_t b = 0; b < a.cols / 32; ++b) {
-            const Activation* xb = x + b * 32;
-            const Float4 dots = S::sums(rows.finish(r[0], b, S::dot(rows.load(r[0], b), xb)),
-                                        rows.finish(r[1], b, S::dot(rows.load(r[1], b), xb)),
-                                        rows.finish(r[2], b, S::dot(rows.load(r[2], b), xb)),
-                                        rows.finish(r[3], b, S::dot(rows.load(r[3], b), xb)));
-            acc = S::add(acc, S::mul(dots, S::mul(rows.scales(r, b), S::splat4(x_scales[b]))));
-        }
-        float out[4];
-        S::store4(out, acc);
-        for (int i = 0; i < 4 && row + i < row_end; ++i) a.out[token * a.out_stride + row + i] = out[i];
+    // (0 + 2) + (1 + 3): how the four sums of a row are put together.
+    static float sum4(Float4 v) {
+        float lane[4];
+        S::store4(lane, v);
+        return (lane[0] + lane[2]) + (lane[1] + lane[3]);
     }
 
-    // One row and four tokens; the same sums.
+    // One row and one token; lane i sums the blocks b with b % 4 == i.
+    template <class Rows>
+    static void one_row(const Rows& rows, const MatmulArgs& a, int64_t row, int token) {
+        const Activation* x = activations(a, token);
+        const int64_t blocks = a.cols / 32;
+        const float* x_scales = a.x_scales + token * blocks;
+        const auto dot = [&](int64_t b) { return rows.finish(row, b, S::dot(rows.load(row, b), x + b * 32)); };
+        Float4 acc = S::splat4(0);
+        int64_t b = 0;
+        for (; b + 4 <= blocks; b += 4) {
+            const Float4 dots = S::sums(dot(b), dot(b + 1), dot(b + 2), dot(b + 3));
+            acc = S::add(acc, S::mul(dots, S::mul(rows.scales(row, b), S::load4(x_scales + b))));
+        }
+        if (b < blocks) {
+            const Ints none{};
+            const int64_t left = blocks - b;
+            const Float4 dots = S::sums(dot(b), left > 1 ? dot(b + 1) : none, left > 2 ? dot(b + 2) : none, none);
+            float scales[4] = {0, 0, 0, 0};
+            for (int64_t i = 0; i < left; ++i) scales[i] = rows.scale(row, b + i) * x_scales[b + i];
+            acc = S::add(acc, S::mul(dots, S::load4(scales)));
+        }
+        a.out[token * a.out_stride + row] = sum4(acc);
+    }
+
+    // One row and four tokens; the same sums, with a lane for each token. Where fewer tokens are left, the last one is
+    // computed again and not stored.
     template <class Rows>
     static void four_tokens(const Rows& rows, const MatmulArgs& a, int64_t row, int token) {
         const int64_t blocks = a.cols / 32;
@@ -189,27 +191,36 @@ struct KernelsFor {
             x[i] = activations(a, t);
             x_scales[i] = a.x_scales + t * blocks;
         }
-        Float4 acc = S::splat4(0);
-        for (int64_t b = 0; b < blocks; ++b) {
+        const auto step = [&](Float4 acc, int64_t b) {
             const Weights32 w = rows.load(row, b);
             const Float4 dots = S::sums(rows.finish(row, b, S::dot(w, x[0] + b * 32)), rows.finish(row, b, S::dot(w, x[1] + b * 32)),
                                         rows.finish(row, b, S::dot(w, x[2] + b * 32)), rows.finish(row, b, S::dot(w, x[3] + b * 32)));
             const Float4 scales = S::gather4(x_scales[0] + b, x_scales[1] + b, x_scales[2] + b, x_scales[3] + b);
-            acc = S::add(acc, S::mul(dots, S::mul(S::splat4(rows.scale(row, b)), scales)));
+            return S::add(acc, S::mul(dots, S::mul(S::splat4(rows.scale(row, b)), scales)));
+        };
+        Float4 acc0 = S::splat4(0), acc1 = acc0, acc2 = acc0, acc3 = acc0;
+        int64_t b = 0;
+        for (; b + 4 <= blocks; b += 4) {
+            acc0 = step(acc0, b);
+            acc1 = step(acc1, b + 1);
+            acc2 = step(acc2, b + 2);
+            acc3 = step(acc3, b + 3);
         }
+        if (b < blocks) acc0 = step(acc0, b);
+        if (b + 1 < blocks) acc1 = step(acc1, b + 1);
+        if (b + 2 < blocks) acc2 = step(acc2, b + 2);
         float out[4];
-        S::store4(out, acc);
+        S::store4(out, S::add(S::add(acc0, acc2), S::add(acc1, acc3)));
         for (int i = 0; i < 4 && token + i < a.n_tokens; ++i) a.out[(token + i) * a.out_stride + row] = out[i];
     }
 
     template <class Rows>
     static void matmul_quantised(const Rows& rows, const MatmulArgs& a, int64_t begin, int64_t end) {
-        if (a.n_tokens == 1) {
-            for (int64_t r = begin; r < end; r += 4) four_rows(rows, a, r, end, 0);
-            return;
-        }
         for (int64_t r = begin; r < end; ++r)
-            for (int t = 0; t < a.n_tokens; t += 4) four_tokens(rows, a, r, t);
+            if (a.n_tokens == 1)
+                one_row(rows, a, r, 0);
+            else
+                for (int t = 0; t < a.n_tokens; t += 4) four_tokens(rows, a, r, t);
     }
 
     static void matmul_q8_0(const MatmulArgs& a, int64_t begin, int64_t end) {
@@ -288,14 +299,33 @@ struct KernelsFor {
 
     // ---- attention ----------------------------------------------------------------------------------------------
 
+    // Rows of the cache lie in the first-level cache: four at a time share the loads of the query.
     static void scores_f32(const float* query, const float* rows, int n_rows, int head_dim, float* scores) {
         const MatmulArgs args{nullptr, head_dim, query, nullptr, nullptr, 1, scores, 0};
-        matmul_float(RowsF32{rows, head_dim}, args, 0, n_rows);
+        const RowsF32 view{rows, head_dim};
+        int r = 0;
+        for (; r + 4 <= n_rows; r += 4) tile_float<4, 1>(view, args, r, 0);
+        for (; r < n_rows; ++r) tile_float<1, 1>(view, args, r, 0);
     }
 
+    // A lane for each of four rows; blocks are summed in order. Where fewer rows are left, the last one is computed again.
     static void scores_i8(const void* query, const float* query_scales, StagedRows rows, int n_rows, int head_dim, float* scores) {
-        const MatmulArgs args{nullptr, head_dim, nullptr, query, query_scales, 1, scores, 0};
-        matmul_quantised(RowsStaged{rows, head_dim}, args, 0, n_rows);
+        const Activation* x = static_cast<const Activation*>(query);
+        const int blocks = head_dim / 32;
+        for (int first = 0; first < n_rows; first += 4) {
+            int r[4];
+            for (int i = 0; i < 4; ++i) r[i] = first + i < n_rows ? first + i : n_rows - 1;
+            Float4 acc = S::splat4(0);
+            for (int b = 0; b < blocks; ++b) {
+                const auto dot = [&](int row) { return S::dot(S::load_weights(rows.q + row * head_dim + b * 32), x + b * 32); };
+                const auto scale = [&](int row) { return rows.scales + row * blocks + b; };
+                const Float4 scales = S::mul(S::gather4(scale(r[0]), scale(r[1]), scale(r[2]), scale(r[3])), S::splat4(query_scales[b]));
+                acc = S::add(acc, S::mul(S::sums(dot(r[0]), dot(r[1]), dot(r[2]), dot(r[3])), scales));
+            }
+            float out[4];
+            S::store4(out, acc);
+            for (int i = 0; i < 4 && first + i < n_rows; ++i) scores[first + i] = out[i];
+        }
     }
 
     static void softmax_block(float* scores, int n, float* largest, float* sum) {

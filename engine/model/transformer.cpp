@@ -22,8 +22,7 @@ std::vector<double> frequencies(const ModelConfig& c, const std::vector<float>& 
 }  // namespace
 
 Transformer::Transformer(const Model& model, KvCache& cache, const Kernels& kernels, ThreadPool& pool)
-    : model_(model),
-      c_(model.config()),
+    : c_(model.config()),
       w_(model.weights()),
       cache_(cache),
       kernels_(kernels),

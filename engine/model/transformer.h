@@ -46,7 +46,6 @@ private:
     void normalise(const std::vector<float>& weight, int n);
     void multiply(const Input& input, std::initializer_list<Product> products);
 
-    const Model& model_;
     const ModelConfig& c_;
     const Weights& w_;
     KvCache& cache_;

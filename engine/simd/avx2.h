@@ -11,7 +11,7 @@ namespace strata {
 
 struct Avx2 {
     static constexpr const char* kName = "avx2";
-    static constexpr int kTileRows = 2;
+    static constexpr int kTileTokens = 4;
 
     struct F32 {
         static constexpr int kLanes = 8;
@@ -94,6 +94,7 @@ struct Avx2 {
         return {_mm_cvtepi32_ps(_mm_add_epi32(_mm256_castsi256_si128(t), _mm256_extracti128_si256(t, 1)))};
     }
     static Float4 splat4(float x) { return {_mm_set1_ps(x)}; }
+    static Float4 load4(const float* p) { return {_mm_loadu_ps(p)}; }
     static Float4 gather4(const float* a, const float* b, const float* c, const float* d) {
         return {_mm_setr_ps(*a, *b, *c, *d)};
     }

@@ -36,6 +36,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::scale_halves(ints, 1, 1) } -> std::same_as<typename S::Ints>;      // values 0-15 times a, 16-31 times b
     { S::sums(ints, ints, ints, ints) } -> std::same_as<typename S::Float4>;  // four finished dots, as floats
     { S::splat4(1.0f) } -> std::same_as<typename S::Float4>;
+    { S::load4(f) } -> std::same_as<typename S::Float4>;
     { S::gather4(f, f, f, f) } -> std::same_as<typename S::Float4>;
     { S::gather_half4(bytes, bytes, bytes, bytes) } -> std::same_as<typename S::Float4>;
     { S::mul(four, four) } -> std::same_as<typename S::Float4>;

@@ -11,7 +11,7 @@ namespace strata {
 
 struct Neon {
     static constexpr const char* kName = "neon";
-    static constexpr int kTileRows = 2;
+    static constexpr int kTileTokens = 4;
 
     struct F32 {
         static constexpr int kLanes = 8;
@@ -83,6 +83,7 @@ struct Neon {
         return {vcvtq_f32_s32(vpaddq_s32(ab, cd))};
     }
     static Float4 splat4(float x) { return {vdupq_n_f32(x)}; }
+    static Float4 load4(const float* p) { return {vld1q_f32(p)}; }
     static Float4 gather4(const float* a, const float* b, const float* c, const float* d) {
         const float all[4] = {*a, *b, *c, *d};
         return {vld1q_f32(all)};

@@ -10,7 +10,7 @@ namespace strata {
 
 struct Scalar {
     static constexpr const char* kName = "scalar";
-    static constexpr int kTileRows = 1;  // rows that a matrix product works on at once
+    static constexpr int kTileTokens = 1;  // tokens that a float matrix product works on at once
 
     struct F32 {
         static constexpr int kLanes = 8;
@@ -95,6 +95,7 @@ struct Scalar {
         return {{float(a.first + a.second), float(b.first + b.second), float(c.first + c.second), float(d.first + d.second)}};
     }
     static Float4 splat4(float x) { return {{x, x, x, x}}; }
+    static Float4 load4(const float* p) { return load_unaligned<Float4>(p); }
     static Float4 gather4(const float* a, const float* b, const float* c, const float* d) { return {{*a, *b, *c, *d}}; }
     static Float4 gather_half4(const void* a, const void* b, const void* c, const void* d) {
         return {{half(a), half(b), half(c), half(d)}};

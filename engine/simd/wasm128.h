@@ -12,7 +12,7 @@ namespace strata {
 
 struct Wasm128 {
     static constexpr const char* kName = "wasm128";
-    static constexpr int kTileRows = 1;
+    static constexpr int kTileTokens = 2;
 
     struct F32 {
         static constexpr int kLanes = 8;
@@ -102,6 +102,7 @@ struct Wasm128 {
         return {wasm_f32x4_convert_i32x4(wasm_i32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7)))};
     }
     static Float4 splat4(float x) { return {wasm_f32x4_splat(x)}; }
+    static Float4 load4(const float* p) { return {wasm_v128_load(p)}; }
     static Float4 gather4(const float* a, const float* b, const float* c, const float* d) {
         return {wasm_f32x4_make(*a, *b, *c, *d)};
     }

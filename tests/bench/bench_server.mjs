@@ -1,9 +1,16 @@
 // Serves the benchmark's page and the files of both engines, with or without the headers that allow threads.
+import { once } from 'node:events';
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 
-const contentTypes = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm', '.json': 'application/json' };
+const contentTypes = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+  '.json': 'application/json',
+};
 const isolation = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
 /** The file that a path means. `folders`: prefix of the path to folder; the longest prefix that fits wins. */
@@ -33,9 +40,15 @@ export async function serve(folders, isolated) {
     const size = sizeOf(file);
     if (size === undefined) return response.writeHead(404).end();
     const contentType = contentTypes[extname(file)] ?? 'application/octet-stream';
-    response.writeHead(200, { 'Content-Type': contentType, 'Content-Length': size, 'Cache-Control': 'no-store', ...(isolated ? isolation : {}) });
+    response.writeHead(200, {
+      'Content-Type': contentType,
+      'Content-Length': size,
+      'Cache-Control': 'no-store',
+      ...(isolated ? isolation : {}),
+    });
     createReadStream(file).pipe(response);
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return { url: `http://127.0.0.1:${port}/`, close: () => server.close() };
 }

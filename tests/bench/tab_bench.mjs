@@ -50,7 +50,8 @@ function readOptions() {
     console.error(usage);
     process.exit(values.help ? 0 : 2);
   }
-  if (!existsSync(values.model)) throw new Error(`${values.model} does not exist; node tests/bench/make_model.mjs makes models`);
+  if (!existsSync(values.model))
+    throw new Error(`${values.model} does not exist; node tests/bench/make_model.mjs makes models`);
   const list = (text) => (text === 'none' ? [] : text.split(','));
   return {
     model: values.model,
@@ -83,7 +84,12 @@ async function buildSite() {
     root: folder('tests/bench'),
     publicDir: false,
     worker: { format: 'es' },
-    build: { target: 'es2022', outDir: siteFolder, emptyOutDir: true, rollupOptions: { input: folder('tests/bench/page.html') } },
+    build: {
+      target: 'es2022',
+      outDir: siteFolder,
+      emptyOutDir: true,
+      rollupOptions: { input: folder('tests/bench/page.html') },
+    },
   });
 }
 
@@ -157,7 +163,10 @@ function printTable(rows) {
   const titleOf = (row) => (row.n_gen === 0 ? `prefill ${row.n_prompt}` : `decode ${row.n_gen} @ ${row.n_depth}`);
   for (const row of rows) {
     const peers = rows.filter((other) => other.engine === 'wllama' && titleOf(other) === titleOf(row));
-    const ratio = row.engine === 'strata' && peers.length ? row.median_ts / Math.max(...peers.map((peer) => peer.median_ts)) : undefined;
+    const ratio =
+      row.engine === 'strata' && peers.length
+        ? row.median_ts / Math.max(...peers.map((peer) => peer.median_ts))
+        : undefined;
     const spread = `${Math.min(...row.samples_ts).toFixed(1)} to ${Math.max(...row.samples_ts).toFixed(1)}`;
     console.log(
       [titleOf(row).padEnd(18), row.engine.padEnd(7), row.kv.padEnd(20), `${row.n_threads} t`].join(' '),
@@ -168,14 +177,20 @@ function printTable(rows) {
 
 async function run(options) {
   const contenders = contendersOf(options);
-  if (contenders.length === 0) throw new Error('nothing to measure: --kv and --peer-kv name no engine that is installed');
+  if (contenders.length === 0)
+    throw new Error('nothing to measure: --kv and --peer-kv name no engine that is installed');
   await buildSite();
   const folders = { '/': siteFolder, '/engine/': folder('web/public/engine'), '/wllama/': wllamaFolder };
   const site = await serve(folders, options.isolated);
   const asRoot = process.getuid?.() === 0;
-  const browser = await chromium.launch({ executablePath: chromiumPath(), args: ['--disable-gpu', ...(asRoot ? ['--no-sandbox'] : [])] });
+  const browser = await chromium.launch({
+    executablePath: chromiumPath(),
+    args: ['--disable-gpu', ...(asRoot ? ['--no-sandbox'] : [])],
+  });
   try {
-    console.error(`Chromium ${browser.version()}, load average ${loadavg()[0].toFixed(2)}${loadavg()[0] > 0.3 ? ': too high for numbers to quote' : ''}`);
+    console.error(
+      `Chromium ${browser.version()}, load average ${loadavg()[0].toFixed(2)}${loadavg()[0] > 0.3 ? ': too high for numbers to quote' : ''}`,
+    );
     const context = await browser.newContext();
     const tabs = [];
     for (const contender of contenders) tabs.push(await openTab(context, site.url, contender, options));

@@ -2,13 +2,13 @@
 #include "engine/kv/kv_cache.h"
 
 #include <gtest/gtest.h>
-#include <malloc.h>
 
 #include <cmath>
 #include <random>
 
 #include "engine/formats/hadamard.h"
 #include "engine/kv/attention.h"
+#include "tests/engine/allocations.h"
 
 namespace strata {
 namespace {
@@ -89,16 +89,14 @@ TEST_P(Policy, AttentionIsCloseToExactAttention) {
 }
 
 TEST_P(Policy, ReportedBytesAreAllocatedBytes) {
-    const size_t before = mallinfo2().uordblks;
-    const auto cache = open_cache(GetParam());
     const auto k = random_rows(2048, 1), v = random_rows(2048, 2);
-    const size_t rows = (k.capacity() + v.capacity()) * sizeof(float);
+    const size_t before = allocated_bytes();
+    const auto cache = open_cache(GetParam());
     while (cache->position() < 2048) {
         write(*cache, k, v, 64);
         cache->advance(64);
     }
-    const double allocated = double(mallinfo2().uordblks - before - rows), reported = double(cache->stats().bytes);
-    EXPECT_NEAR(allocated / reported, 1.0, 0.01);
+    EXPECT_NEAR(double(allocated_bytes() - before) / double(cache->stats().bytes), 1.0, 0.01);
 }
 
 TEST_P(Policy, TiersCoverEveryPositionAndEveryByte) {

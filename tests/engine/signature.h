@@ -3,4 +3,4 @@
 #pragma once
 #include <cstdint>
 
-constexpr uint32_t kSignature = 0x952c8c9f;
+constexpr uint32_t kSignature = 0xe3aab7ed;

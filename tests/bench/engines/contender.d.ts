@@ -25,3 +25,10 @@ export interface Sample {
   tokens: number;
   ms: number;
 }
+
+declare global {
+  interface Window {
+    /** page.html's one engine. The model's file is already in the page. */
+    contender: Omit<Contender, 'load'> & { load(options: ContenderOptions): Promise<ContenderInfo> };
+  }
+}

@@ -8,7 +8,9 @@ function memoryOptions(kv) {
   return { keyType, valueType, keyWindow: Number(window), valueWindow: Number(window) };
 }
 
-/** @implements {import('./contender').Contender} */
+/** @typedef {import('./contender').Contender} Contender */
+
+/** @implements {Contender} */
 export class StrataContender {
   #engine = createWorkerEngine({ engineFolder: '/engine/' });
   #templateTokens = 0;

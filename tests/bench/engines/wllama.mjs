@@ -1,7 +1,9 @@
 // wllama, as its package is published. Imported by URL at run time: bundling would change what is measured.
 import { firstWord, words } from './words.mjs';
 
-/** @implements {import('./contender').Contender} */
+/** @typedef {import('./contender').Contender} Contender */
+
+/** @implements {Contender} */
 export class WllamaContender {
   #wllama;
 
@@ -39,7 +41,15 @@ export class WllamaContender {
     const started = performance.now();
     const arrivals = [];
     let timings;
-    const request = { prompt: text, max_tokens: maxTokens, temperature: 0, top_k: 1, ignore_eos: true, cache_prompt: reuse, stream: true };
+    const request = {
+      prompt: text,
+      max_tokens: maxTokens,
+      temperature: 0,
+      top_k: 1,
+      ignore_eos: true,
+      cache_prompt: reuse,
+      stream: true,
+    };
     for await (const chunk of await this.#wllama.createCompletion(request)) {
       if (chunk.choices?.[0]?.text) arrivals.push(performance.now());
       timings = chunk.timings ?? timings;

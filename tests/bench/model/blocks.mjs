@@ -15,7 +15,11 @@ function putHalf(bytes, at, bits) {
 }
 
 // Standard deviations of a uniform integer: -127..127, -8..7, -32..31.
-const deviation = { q8: Math.sqrt((255 ** 2 - 1) / 12), q4: Math.sqrt((16 ** 2 - 1) / 12), q6: Math.sqrt((64 ** 2 - 1) / 12) };
+const deviation = {
+  q8: Math.sqrt((255 ** 2 - 1) / 12),
+  q4: Math.sqrt((16 ** 2 - 1) / 12),
+  q6: Math.sqrt((64 ** 2 - 1) / 12),
+};
 
 /** A half, then 32 signed bytes. */
 function randomQ8_0(nBlocks, std, random) {

@@ -70,7 +70,9 @@ export function vocabularyMetadata(size, family) {
     'tokenizer.ggml.pre': family,
     'tokenizer.ggml.tokens': specialFirst ? [...special, ...words] : [...words, ...special],
     'tokenizer.ggml.token_type': Int32Array.from(
-      specialFirst ? [...types(special, control), ...types(words, normal)] : [...types(words, normal), ...types(special, control)],
+      specialFirst
+        ? [...types(special, control), ...types(words, normal)]
+        : [...types(words, normal), ...types(special, control)],
     ),
     'tokenizer.ggml.merges': merges,
     'tokenizer.ggml.bos_token_id': bos,

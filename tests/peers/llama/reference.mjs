@@ -10,7 +10,6 @@ export const settings = {
   key_type: 'F32',
   value_type: 'F32',
   flash_attention: false,
-  gpu: false,
 };
 
 // What llama.cpp must say about itself while a context is made: an option that is renamed or ignored must not go unnoticed.
@@ -28,7 +27,7 @@ function getInstance() {
     log += `${message}\n`;
   };
   instance ??= getLlama({
-    gpu: settings.gpu,
+    gpu: false,
     build: 'never',
     maxThreads: settings.threads,
     logLevel: LlamaLogLevel.log,

@@ -52,9 +52,9 @@ export function cellBits(tiers: MemoryTier[]): number[] {
 /** How many of the newest cells are kept better than those before them: the exact window. */
 export function windowCells(cells: number[]): number {
   const newest = cells.at(-1);
-  if (newest === undefined) return 0;
-  const before = cells.findLastIndex((bits) => bits !== newest);
-  return before < 0 || cells[before]! > newest ? 0 : cells.length - 1 - before;
+  let before = cells.length - 1;
+  while (before >= 0 && cells[before] === newest) --before;
+  return before < 0 || cells[before]! > newest! ? 0 : cells.length - 1 - before;
 }
 
 /** The tier that most of [first, end) lies in; the older one if they share it equally. */

@@ -68,7 +68,7 @@ export function exchangeNumbers(turns: Turn[]): number[] {
 }
 
 export function lastUserTurn(turns: Turn[]): number {
-  return turns.findLastIndex(({ role }) => role === 'user');
+  return turns.map(({ role }) => role).lastIndexOf('user');
 }
 
 /** An answer that has no end was being written when the tab or the engine went away. */

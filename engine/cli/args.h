@@ -1,0 +1,114 @@
+// The options that several subcommands share, with one meaning everywhere.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "engine/engine.h"
+
+namespace strata::cli {
+
+// Exit codes, the same for every subcommand.
+constexpr int kExitOk = 0;
+constexpr int kExitWorldIsWrong = 1;  // a file, a model, memory
+constexpr int kExitUsage = 2;         // the command line itself
+
+inline int default_threads() { return std::clamp(int(std::thread::hardware_concurrency()), 1, 8); }
+
+// What a subcommand needs in order to open a session.
+struct EngineArguments {
+    std::string model;
+    KvOptions kv{KvType::fp32, KvType::fp16, 0, 0};
+    int threads = default_threads();
+
+    SessionOptions session() const {
+        SessionOptions options;
+        options.kv = kv;
+        options.threads = threads;
+        return options;
+    }
+};
+
+
+enum class OutputFormat { text, json, jsonl, markdown };
+
+inline void add_model(CLI::App& app, std::string& model) {
+    app.add_option("model,-m,--model", model, "The model: a GGUF file")->required()->type_name("FILE");
+}
+
+inline std::map<std::string, KvType> kv_types_by_name() {
+    std::map<std::string, KvType> types;
+    for (const KvType type : kKvTypes) types.emplace(kv_type_name(type), type);
+    return types;
+}
+
+// An option whose value is one of `choices`, given by name.
+template <class T>
+CLI::Option* add_choice(CLI::App& app, const std::string& flags, T& value, const std::map<std::string, T>& choices,
+                        const std::string& help) {
+    std::string names;
+    for (const auto& [name, choice] : choices) names += (names.empty() ? "" : "|") + name;
+    const auto parse = [&value, choices, names](const CLI::results_t& given) {
+        const auto found = choices.find(given.at(0));
+        if (found == choices.end()) throw CLI::ValidationError("'" + given.at(0) + "' is none of " + names);
+        value = found->second;
+        return true;
+    };
+    return app.add_option(flags, parse, help)->type_name(names);
+}
+
+inline void add_threads(CLI::App& app, int& threads) {
+    app.add_option("-j,--threads", threads, "Threads; results do not depend on it")
+        ->check(CLI::Range(1, 256))
+        ->type_name("N")
+        ->capture_default_str();
+}
+
+inline void add_kv(CLI::App& app, KvOptions& kv) {
+    const auto types = kv_types_by_name();
+    add_choice(app, "-k,--key-type", kv.key_type, types, "How keys outside the window are kept")->default_str("fp32");
+    add_choice(app, "-v,--value-type", kv.value_type, types, "How values outside the window are kept")
+        ->default_str("fp16");
+    app.add_option("--k-window", kv.key_window, "The newest N keys stay exact")
+        ->check(CLI::Range(0, 1 << 30))
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option("--v-window", kv.value_window, "The newest N values stay exact")
+        ->check(CLI::Range(0, 1 << 30))
+        ->type_name("N")
+        ->capture_default_str();
+}
+
+inline void add_engine(CLI::App& app, EngineArguments& arguments) {
+    add_model(app, arguments.model);
+    add_kv(app, arguments.kv);
+    add_threads(app, arguments.threads);
+}
+
+inline void add_sampling(CLI::App& app, GenerationOptions& options) {
+    SamplerOptions& sampler = options.sampler;
+    app.add_option("-n,--max-tokens", options.max_tokens, "An answer has at most this many tokens")
+        ->check(CLI::Range(1, 1 << 30))
+        ->capture_default_str();
+    app.add_option("--temp", sampler.temperature, "Temperature; 0 always takes the likeliest token")
+        ->capture_default_str();
+    app.add_option("--top-k", sampler.top_k, "Choose among the K likeliest; 0: all")->capture_default_str();
+    app.add_option("--top-p", sampler.top_p, "Choose among the smallest set with this probability; 1: all")
+        ->capture_default_str();
+    app.add_option("--min-p", sampler.min_p, "Drop tokens below this fraction of the likeliest; 0: none")
+        ->capture_default_str();
+    app.add_option("--repeat-penalty", sampler.repeat_penalty, "Make recent tokens less likely; 1: off")
+        ->capture_default_str();
+    app.add_option("--repeat-last-n", sampler.repeat_last_n, "How many recent tokens the penalty covers")
+        ->capture_default_str();
+    app.add_option("-s,--seed", sampler.seed, "The same seed gives the same answer")->capture_default_str();
+    app.add_option("--stop", options.stop, "End the answer before this text; may be repeated")
+        ->allow_extra_args(false);
+}
+
+}  // namespace strata::cli

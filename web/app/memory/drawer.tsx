@@ -1,0 +1,219 @@
+// Memory in detail: the figure, how it grew, exactly what is where, and how older memory is to be kept.
+import { useSignal, useSignalEffect } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { bytes, count } from '../format';
+import { text } from '../strings';
+import { chat, toggleDrawer } from '../state/app';
+import { keyTypes, settings, valueTypes, windows } from '../state/settings';
+import { coloursChanged, narrow } from '../state/ui';
+import type { KvType, MemoryOptions, MemoryStats } from '../../lib';
+import { Sheet } from '../view/sheet';
+import type { MemoryPlot } from './plot';
+import { drawnBits, levelOf, tierLabel } from './tiers';
+
+export function Drawer() {
+  const close = () => toggleDrawer(false);
+  const content = (
+    <>
+      <header>
+        <h2 id="memory-title">{text.memory.title}</h2>
+        <button type="button" class="text-btn" onClick={close}>
+          {text.memory.close}
+        </button>
+      </header>
+      <div class="drawer-body" tabIndex={0} role="region" aria-label={text.memory.details}>
+        <Figure />
+        <Plot />
+        <TierTable />
+        <TierSettings />
+      </div>
+    </>
+  );
+  if (narrow.value) {
+    return (
+      <Sheet class="drawer sheet" labelledBy="memory-title" onClose={close}>
+        {content}
+      </Sheet>
+    );
+  }
+  return (
+    <aside class="drawer" aria-labelledby="memory-title">
+      {content}
+    </aside>
+  );
+}
+
+function Figure() {
+  const stats = chat.memory.stats.value;
+  if (!stats || stats.positions === 0) return <p class="figure">{text.memory.none}</p>;
+  const { positions, bytes: used, bytesFp16, bytesFp32 } = stats;
+  const trained = chat.model.value?.info.trainedLength ?? Number.POSITIVE_INFINITY;
+  return (
+    <div class="figure">
+      <p>
+        <b>{bytes(used)}</b> {text.memory.figure(positions)}{' '}
+        {used < bytesFp16
+          ? text.memory.saves(bytesFp16, bytesFp32, bytesFp16 / used, bytesFp32 / used)
+          : text.memory.costs(bytesFp16, bytesFp32)}
+      </p>
+      {positions > trained && <p class="note">{text.memory.trained(trained)}</p>}
+    </div>
+  );
+}
+
+function Plot() {
+  const host = useRef<HTMLDivElement>(null);
+  const plot = useSignal<MemoryPlot | undefined>(undefined);
+  const readout = useSignal('');
+  const failed = useSignal(false);
+  useEffect(() => {
+    let gone = false;
+    import('./plot').then(
+      ({ MemoryPlot }) => {
+        if (gone) return;
+        plot.value = new MemoryPlot(host.current!, (words) => {
+          readout.value = words;
+        });
+      },
+      () => {
+        failed.value = true;
+      },
+    );
+    const observer = new ResizeObserver(() => plot.peek()?.show(chat.memory.samples.peek()));
+    observer.observe(host.current!);
+    return () => {
+      gone = true;
+      observer.disconnect();
+      plot.peek()?.destroy();
+    };
+  }, []);
+  useSignalEffect(() => {
+    void [settings.value.theme, coloursChanged.value];
+    plot.value?.forget();
+    plot.value?.show(chat.memory.samples.peek());
+  });
+  useSignalEffect(() => plot.value?.show(chat.memory.samples.value));
+  const stats = chat.memory.stats.value;
+  return (
+    <figure class="plotfig">
+      <div
+        ref={host}
+        class="plot"
+        role="img"
+        aria-label={text.memory.plotLabel(stats?.bytes ?? 0, stats?.bytesFp16 ?? 0)}
+      />
+      <figcaption>{failed.value ? text.memory.plotFailed : readout.value || text.memory.plotCaption}</figcaption>
+    </figure>
+  );
+}
+
+/** Strip and plot as text. Newest tier first, as on the strip from below. */
+function TierTable() {
+  const stats = chat.memory.stats.value;
+  const tiers = [...(stats?.tiers ?? [])].reverse();
+  const { positions = 0, bytes: used = 0, bytesFp16 = 0, bytesFp32 = 0 }: Partial<MemoryStats> = stats ?? {};
+  return (
+    <table class="tiers">
+      <caption class="vh">{text.memory.table}</caption>
+      <thead>
+        <tr>
+          <th scope="col">{text.memory.tier}</th>
+          <th scope="col">{text.memory.tokens}</th>
+          <th scope="col">{text.memory.bits}</th>
+          <th scope="col">{text.memory.bytes}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {tiers.map((tier) => (
+          <tr key={tier.first} data-tier={tier.name}>
+            <th scope="row">
+              <i data-level={levelOf(drawnBits(tier))} />
+              {tierLabel(tier)}
+            </th>
+            <td>{count(tier.positions)}</td>
+            <td>{text.memory.bitPair(tier.keyBits, tier.valueBits)}</td>
+            <td>{bytes(tier.bytes)}</td>
+          </tr>
+        ))}
+      </tbody>
+      <tfoot>
+        <tr class="kept">
+          <th scope="row">{text.memory.kept}</th>
+          <td>{count(positions)}</td>
+          <td />
+          <td>{bytes(used)}</td>
+        </tr>
+        <PlainRow label={text.memory.plain} positions={positions} bits={16} size={bytesFp16} />
+        <PlainRow label={text.memory.plain32} positions={positions} bits={32} size={bytesFp32} />
+      </tfoot>
+    </table>
+  );
+}
+
+function PlainRow({ label, positions, bits, size }: { label: string; positions: number; bits: number; size: number }) {
+  return (
+    <tr class="plain" data-plain={bits}>
+      <th scope="row">
+        <i />
+        {label}
+      </th>
+      <td>{count(positions)}</td>
+      <td>{bits}</td>
+      <td>{bytes(size)}</td>
+    </tr>
+  );
+}
+
+function TierSettings() {
+  const memory = settings.value.memory;
+  const set = (part: Partial<MemoryOptions>) => void chat.setMemory({ ...memory, ...part });
+  const uneven = memory.keyWindow !== memory.valueWindow;
+  return (
+    <fieldset class="tier-settings">
+      <legend>{text.memory.settings}</legend>
+      <TypeField label={text.memory.keyType} types={keyTypes} value={memory.keyType} onChange={(keyType) => set({ keyType })} />
+      <TypeField label={text.memory.valueType} types={valueTypes} value={memory.valueType} onChange={(valueType) => set({ valueType })} />
+      <label class="row">
+        <span>{text.memory.window}</span>
+        <select
+          value={uneven ? 'uneven' : String(memory.keyWindow)}
+          onChange={({ currentTarget: { value } }) => set({ keyWindow: Number(value), valueWindow: Number(value) })}
+        >
+          {uneven && (
+            <option value="uneven" disabled>
+              {text.memory.windowUneven(memory.keyWindow, memory.valueWindow)}
+            </option>
+          )}
+          {windows.map((window) => (
+            <option key={window} value={String(window)}>
+              {text.memory.windowTokens(window)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <p class="note">{text.memory.consequence}</p>
+    </fieldset>
+  );
+}
+
+interface TypeFieldProps {
+  label: string;
+  types: readonly KvType[];
+  value: KvType;
+  onChange: (type: KvType) => void;
+}
+
+function TypeField({ label, types, value, onChange }: TypeFieldProps) {
+  return (
+    <label class="row">
+      <span>{label}</span>
+      <select value={value} onChange={(event) => onChange(event.currentTarget.value as KvType)}>
+        {types.map((type) => (
+          <option key={type} value={type}>
+            {`${type}: ${text.memory.types[type]}`}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

@@ -1,0 +1,121 @@
+// Bytes per tier as the conversation grew, with the lines that plain FP16 and FP32 would draw. Loaded when the drawer opens.
+import uPlot from 'uplot';
+import { bytes, count } from '../format';
+import { text } from '../strings';
+import { plottedTiers, type Sample } from './samples';
+import { levelOf } from './tiers';
+
+const height = 176;
+
+export class MemoryPlot {
+  #host: HTMLElement;
+  #onRead: (words: string) => void;
+  #plot: uPlot | undefined;
+  #made = ''; // the tiers and the width that the plot was made for
+  #samples: Sample[] = [];
+
+  constructor(host: HTMLElement, onRead: (words: string) => void) {
+    this.#host = host;
+    this.#onRead = onRead;
+  }
+
+  show(samples: Sample[]): void {
+    this.#samples = samples;
+    const tiers = plottedTiers(samples);
+    const width = this.#host.clientWidth;
+    const wanted = `${width} ${tiers.map(({ label }) => label).join()}`;
+    if (wanted !== this.#made) {
+      this.#plot?.destroy();
+      this.#plot = new uPlot(this.#options(tiers, width), [[]], this.#host);
+      this.#made = wanted;
+    }
+    this.#plot!.setData(plotData(samples, tiers.map(({ label }) => label)));
+  }
+
+  /** Draws from scratch at the next show(): colours have changed. */
+  forget(): void {
+    this.#made = '';
+  }
+
+  destroy(): void {
+    this.#plot?.destroy();
+  }
+
+  #options(tiers: { label: string; bits: number }[], width: number): uPlot.Options {
+    const style = getComputedStyle(this.#host);
+    const token = (name: string) => style.getPropertyValue(name).trim();
+    const font = `11px ${token('--font-ui')}`;
+    // The highest stack is drawn first, and what lies below covers it.
+    const areas = [...tiers].reverse().map(({ label, bits }): uPlot.Series => {
+      const colour = token(`--tier-${levelOf(bits)}`);
+      return { label, fill: colour, stroke: token('--surface'), width: 1, points: { show: false } };
+    });
+    const plain: uPlot.Series = { label: text.memory.plain, stroke: token('--text'), width: 1.5, dash: [5, 4], points: { show: false } };
+    const axis = { font, stroke: token('--muted'), ticks: { show: false } };
+    return {
+      width,
+      height,
+      padding: [18, 0, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
+      scales: { x: { time: false }, y: { range: (_, __, top) => [0, Math.max(top, 1) * 1.02] } },
+      series: [{}, ...areas, plain],
+      axes: [
+        { ...axis, size: 20, gap: 4, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => count(tick)), space: 64 },
+        {
+          ...axis,
+          size: 52,
+          gap: 4,
+          grid: { stroke: token('--line'), width: 1 },
+          values: (_, ticks) => ticks.map((tick) => (tick === 0 ? '' : bytes(tick))),
+          space: 40,
+        },
+      ],
+      hooks: { setCursor: [(plot) => this.#read(plot)], draw: [(plot) => this.#label(plot, token)] },
+    };
+  }
+
+  #read({ cursor: { idx } }: uPlot): void {
+    const sample = this.#samples[(idx ?? 0) - 1]; // the first point is the empty conversation
+    this.#onRead(sample ? text.memory.plotReadout(sample.positions, sample.bytes, sample.bytesFp16) : '');
+  }
+
+  /** Names at the ends of the two lines that are compared, in place of a legend. */
+  #label(plot: uPlot, token: (name: string) => string): void {
+    const last = this.#samples.at(-1);
+    if (!last) return;
+    const ratio = devicePixelRatio || 1;
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.textAlign = 'right';
+    ctx.textBaseline = 'bottom';
+    const right = bbox.left + bbox.width;
+    const write = (words: string, y: number, strong: boolean) => {
+      ctx.font = `${strong ? 600 : 400} ${12 * ratio}px ${token('--font-ui')}`;
+      ctx.fillStyle = token(strong ? '--text' : '--muted');
+      ctx.fillText(words, right, y);
+    };
+    const fp16 = plot.valToPos(last.bytesFp16, 'y', true);
+    const own = plot.valToPos(last.bytes, 'y', true);
+    const [upper, lower] = last.bytes > last.bytesFp16 ? [own, fp16] : [fp16, own];
+    const [upperWords, lowerWords] =
+      last.bytes > last.bytesFp16
+        ? [`${text.memory.thisChat} ${bytes(last.bytes)}`, `${text.memory.plain} ${bytes(last.bytesFp16)}`]
+        : [`${text.memory.plain} ${bytes(last.bytesFp16)}`, `${text.memory.thisChat} ${bytes(last.bytes)}`];
+    write(upperWords, upper - 4 * ratio, true);
+    if (lower - upper > 22 * ratio) write(lowerWords, lower - 4 * ratio, true);
+    ctx.restore();
+  }
+}
+
+/** Positions, then the tops of the stacked tiers from the highest to the lowest, then plain FP16. */
+export function plotData(samples: Sample[], coarsestFirst: string[]): uPlot.AlignedData {
+  const xs = [0, ...samples.map(({ positions }) => positions)];
+  const tops: number[][] = [];
+  let below = xs.map(() => 0);
+  for (const label of coarsestFirst) {
+    below = below.map((base, i) => base + (i === 0 ? 0 : (samples[i - 1]!.tiers.get(label)?.bytes ?? 0)));
+    tops.push(below);
+  }
+  return [xs, ...tops.reverse(), [0, ...samples.map(({ bytesFp16 }) => bytesFp16)]];
+}

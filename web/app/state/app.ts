@@ -1,0 +1,114 @@
+// The one chat of this page, and what the page as a whole can do with it.
+import { signal } from '@preact/signals';
+import { createWorkerEngine } from '../../lib';
+import { text } from '../strings';
+import { applyUpdate, keepForOffline, onUpdateWaiting } from '../offline';
+import { Chat } from './chat';
+import { nameOf } from './model_name';
+import { change, type ModelChoice, settings } from './settings';
+import { openStore, type Store, TabStore } from './store';
+import { dialog, focusComposer, narrow, railOpen, toggleDrawer, toggleRail } from './ui';
+
+export const includedModel = { kind: 'url', url: 'models/pocket-chat-5.8m-q8_0.gguf', name: text.model.included } as const;
+const lastConversation = 'strata.conversation';
+
+/** Whether this browser keeps conversations at all. */
+export const keepsConversations = signal(true);
+export const readyOffline = signal(false);
+export const updateWaiting = signal(false);
+
+async function store(): Promise<Store> {
+  try {
+    return await openStore();
+  } catch {
+    keepsConversations.value = false;
+    return new TabStore();
+  }
+}
+
+export const chat = new Chat(createWorkerEngine, await store());
+
+/** Opens the page: the model and the last conversation come at the same time, then the conversation is read. */
+export async function start(): Promise<void> {
+  const model = openChoice(settings.value.model);
+  await chat.restore(remembered());
+  chat.conversation.subscribe(({ id }) => remember(id));
+  addEventListener('pagehide', () => chat.saveNow());
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) chat.saveNow();
+  });
+  await model;
+  void onUpdateWaiting(() => {
+    updateWaiting.value = true;
+  });
+  readyOffline.value = await keepForOffline();
+}
+
+function openChoice(choice: ModelChoice): Promise<void> {
+  if (choice.kind === 'included') return chat.open(includedModel, includedModel.name);
+  return chat.open({ kind: 'url', url: choice.url }, nameOf(choice.url));
+}
+
+export async function openIncluded(): Promise<void> {
+  dialog.value = undefined;
+  change({ model: { kind: 'included' } });
+  await chat.open(includedModel, includedModel.name);
+}
+
+export async function openFile(file: File): Promise<void> {
+  dialog.value = undefined;
+  await chat.open({ kind: 'file', file, name: file.name }, nameOf(file.name));
+}
+
+export async function openUrl(url: string): Promise<void> {
+  dialog.value = undefined;
+  const name = nameOf(url);
+  await chat.open({ kind: 'url', url, name }, name);
+  if (chat.model.value?.source.kind === 'url' && chat.model.value.source.url === url) change({ model: { kind: 'url', url } });
+}
+
+export async function newConversation(): Promise<void> {
+  closeRailSheet();
+  await chat.newConversation();
+  focusComposer();
+}
+
+export async function openConversation(id: string): Promise<void> {
+  closeRailSheet();
+  focusComposer();
+  await chat.openConversation(id);
+}
+
+function closeRailSheet(): void {
+  if (narrow.value) railOpen.value = false;
+}
+
+/** Takes a new version of the page into use. False: another tab still uses the old one. */
+export async function update(): Promise<boolean> {
+  await chat.stop();
+  return applyUpdate();
+}
+
+export const openSettings = () => {
+  dialog.value = 'settings';
+};
+export const openModels = () => {
+  dialog.value = 'model';
+};
+export { toggleDrawer, toggleRail };
+
+function remembered(): string | undefined {
+  try {
+    return localStorage.getItem(lastConversation) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function remember(id: string): void {
+  try {
+    localStorage.setItem(lastConversation, id);
+  } catch {
+    // storage is blocked: the page will open on an empty conversation
+  }
+}

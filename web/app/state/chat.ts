@@ -1,0 +1,391 @@
+// What happens when a person acts: one conversation, one engine, one thing at a time. Views read the signals and call the
+// methods; everything that can fail ends in `fault`, and no failure loses text.
+import { batch, signal } from '@preact/signals';
+import { type Engine, type LoadProgress, type MemoryOptions, type ModelInfo, type ModelSource, type Piece, StrataError } from '../../lib';
+import { drawnBits } from '../memory/tiers';
+import {
+  type AnswerEnd,
+  type Conversation,
+  closeInterrupted,
+  emptyConversation,
+  lastUserTurn,
+  type Summary,
+  type Turn,
+  titleFrom,
+  toMessages,
+} from './conversation';
+import { explain, type Fault, notSaved } from './fault';
+import { MemoryWatch } from './memory_watch';
+import { change, settings } from './settings';
+import type { Store } from './store';
+
+const saveEveryMs = 2000; // while an answer is written
+
+export interface OpenModel {
+  name: string;
+  source: ModelSource;
+  info: ModelInfo;
+}
+
+export type Activity =
+  | { kind: 'idle' }
+  | { kind: 'waiting' } // for the model
+  | { kind: 'reading'; again: boolean; done: number; total: number; since: number }
+  | { kind: 'answering' };
+
+const idle: Activity = { kind: 'idle' };
+
+export class Chat {
+  readonly conversation = signal<Conversation>(emptyConversation(settings.value.systemPrompt));
+  readonly summaries = signal<Summary[]>([]);
+  /** The answer that is being written: the text of the last turn. */
+  readonly live = signal('');
+  readonly activity = signal<Activity>(idle);
+  readonly model = signal<OpenModel | undefined>(undefined);
+  readonly opening = signal<{ name: string; progress: LoadProgress | undefined } | undefined>(undefined);
+  readonly fault = signal<Fault | undefined>(undefined);
+  readonly tokensPerSecond = signal(0); // of the last answer
+  readonly memory = new MemoryWatch();
+
+  #makeEngine: () => Engine;
+  #store: Store;
+  #engine: Engine | undefined;
+  #job: { abort: AbortController; done: Promise<void> } | undefined;
+  #attempt: { abort: AbortController; done: Promise<void> } | undefined;
+  #failed: { name: string; source: ModelSource } | undefined; // what openAgain() opens
+
+  constructor(makeEngine: () => Engine, store: Store) {
+    this.#makeEngine = makeEngine;
+    this.#store = store;
+  }
+
+  // ---- the model
+
+  /** Opens a model in an engine of its own, so that the one in use goes on if this fails. Then re-reads the conversation. */
+  open(source: ModelSource, name: string): Promise<void> {
+    this.#attempt?.abort.abort();
+    const abort = new AbortController();
+    const done = this.#load(source, name, abort.signal);
+    this.#attempt = { abort, done };
+    return done;
+  }
+
+  cancelOpening(): void {
+    this.#attempt?.abort.abort();
+  }
+
+  /** The same model again, in a new engine: after the engine died, or after its download failed. */
+  async openAgain(): Promise<void> {
+    const again = this.#failed ?? this.model.value;
+    if (again) await this.open(again.source, again.name);
+  }
+
+  async #load(source: ModelSource, name: string, signal: AbortSignal): Promise<void> {
+    const engine = this.#makeEngine();
+    batch(() => {
+      this.fault.value = undefined;
+      this.opening.value = { name, progress: undefined };
+    });
+    try {
+      const onProgress = (progress: LoadProgress) => {
+        if (!signal.aborted) this.opening.value = { name, progress };
+      };
+      const info = await engine.load(source, { memory: settings.value.memory, onProgress, signal });
+      if (signal.aborted) throw new StrataError('aborted', '');
+      await this.#take(engine, { name, source, info });
+    } catch (error) {
+      void engine.close();
+      if (signal.aborted) return;
+      this.#failed = { name, source };
+      this.fault.value = explain(error, { doing: 'opening', stillOpen: this.model.value?.name });
+    } finally {
+      if (this.#attempt?.abort.signal === signal) this.opening.value = undefined;
+    }
+  }
+
+  async #take(engine: Engine, model: OpenModel): Promise<void> {
+    const answerWaits = this.activity.value.kind === 'waiting';
+    if (!answerWaits) await this.stop();
+    const old = this.#engine;
+    this.#engine = engine;
+    this.#failed = undefined;
+    batch(() => {
+      this.model.value = model;
+      this.opening.value = undefined;
+      this.memory.clear();
+    });
+    void old?.close();
+    if (!answerWaits) void this.#alone((signal) => this.#reread(signal));
+  }
+
+  async #ready(signal: AbortSignal): Promise<Engine> {
+    const aborted = new Promise<void>((done) => signal.addEventListener('abort', () => done(), { once: true }));
+    while (this.opening.value) {
+      await Promise.race([this.#attempt?.done, aborted]);
+      if (signal.aborted) throw new StrataError('aborted', 'This was ended by something newer.');
+    }
+    if (!this.#engine) throw new StrataError('not_loaded', 'The last model could not be opened.');
+    return this.#engine;
+  }
+
+  // ---- talking
+
+  async send(said: string, replaceFrom?: number): Promise<void> {
+    await this.stop();
+    if (replaceFrom !== undefined) await this.#cut(replaceFrom);
+    const { turns, title } = this.conversation.value;
+    this.#update({ turns: [...turns, { role: 'user', text: said }], title: title || titleFrom(said) });
+    await this.#save(turns.length);
+    await this.answer();
+  }
+
+  /** Answers the last message; in place of an earlier answer if there is one. */
+  async answer(): Promise<void> {
+    await this.stop();
+    const asked = lastUserTurn(this.conversation.value.turns);
+    if (asked < 0) return;
+    await this.#cut(asked + 1);
+    await this.#alone((signal) => this.#answer(signal));
+  }
+
+  /** Ends what is going on, and returns when it has ended. What was written stays. */
+  async stop(): Promise<void> {
+    this.#job?.abort.abort();
+    await this.#job?.done;
+  }
+
+  async #answer(signal: AbortSignal): Promise<void> {
+    this.activity.value = { kind: 'waiting' };
+    const engine = await this.#ready(signal);
+    if (signal.aborted) return;
+    const { seed, ...sampling } = settings.value.sampling;
+    const options = { ...sampling, seed: seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!, signal };
+    const index = this.conversation.value.turns.length;
+    let said = '';
+    let end: AnswerEnd = { reason: 'interrupted', firstTokenMs: 0, tokensPerSecond: 0 };
+    let saved = performance.now();
+    const messages = toMessages(this.conversation.value);
+    try {
+      for await (const piece of engine.generate(messages, options)) {
+        if (piece.kind === 'reading') this.#showReading(piece, false);
+        if (piece.kind === 'text') {
+          said += piece.text;
+          this.#showAnswer(index, said);
+          if (performance.now() - saved > saveEveryMs) {
+            saved = performance.now();
+            void this.#saveTurn(index, { role: 'assistant', text: said });
+          }
+        }
+        if (piece.kind === 'end') {
+          const { reason, firstTokenMs, tokensPerSecond } = piece;
+          end = { reason, firstTokenMs, tokensPerSecond };
+        }
+        this.memory.touch(engine);
+      }
+    } finally {
+      if (said !== '' || end.reason === 'end_of_turn') await this.#finishAnswer(index, said, end);
+    }
+    await this.#look();
+  }
+
+  #showAnswer(index: number, said: string): void {
+    batch(() => {
+      this.live.value = said;
+      if (this.activity.value.kind !== 'answering') this.activity.value = { kind: 'answering' };
+      const { turns } = this.conversation.value;
+      if (turns.length === index) this.#update({ turns: [...turns, { role: 'assistant', text: '' }] });
+    });
+  }
+
+  async #finishAnswer(index: number, said: string, end: AnswerEnd): Promise<void> {
+    const turn: Turn = { role: 'assistant', text: said, end };
+    batch(() => {
+      this.#update({ turns: [...this.conversation.value.turns.slice(0, index), turn] });
+      this.activity.value = idle;
+      this.live.value = '';
+      if (end.tokensPerSecond > 0) this.tokensPerSecond.value = end.tokensPerSecond;
+    });
+    await this.#save(index);
+  }
+
+  #showReading({ done, total }: Extract<Piece, { kind: 'reading' }>, again: boolean): void {
+    const before = this.activity.value;
+    const since = before.kind === 'reading' ? before.since : performance.now();
+    this.activity.value = { kind: 'reading', again, done, total, since };
+  }
+
+  // ---- memory
+
+  /** Forgets what the engine has read and reads the conversation again, kept in another way. */
+  async setMemory(memory: MemoryOptions): Promise<void> {
+    change({ memory });
+    await this.#alone(async (signal) => {
+      const engine = await this.#ready(signal);
+      await engine.reset(memory);
+      this.memory.clear();
+      await this.#reread(signal);
+    });
+  }
+
+  async setSystemPrompt(systemPrompt: string): Promise<void> {
+    change({ systemPrompt });
+    await this.stop();
+    this.#update({ systemPrompt });
+    if (this.conversation.value.turns.length === 0) return;
+    await this.#saveSummary();
+    await this.#alone((signal) => this.#reread(signal));
+  }
+
+  async #reread(signal: AbortSignal): Promise<void> {
+    const engine = await this.#ready(signal);
+    const { turns } = this.conversation.value;
+    if (turns.length === 0) await engine.reset();
+    else {
+      for await (const piece of engine.read(toMessages(this.conversation.value), { signal })) {
+        if (piece.kind === 'reading') this.#showReading(piece, true);
+        this.memory.touch(engine);
+      }
+    }
+    await this.#look();
+  }
+
+  async #look(): Promise<void> {
+    if (this.#engine) await this.memory.look(this.#engine);
+    if (this.conversation.value.turns.length > 0) await this.#saveSummary();
+  }
+
+  // ---- conversations
+
+  /** Fetches the list and the conversation that was open last. */
+  async restore(id: string | undefined): Promise<void> {
+    this.summaries.value = await this.#store.list();
+    const last = id ? await this.#store.load(id) : undefined;
+    if (last) this.#show(last);
+  }
+
+  async openConversation(id: string): Promise<void> {
+    await this.stop();
+    const found = await this.#store.load(id);
+    if (!found) return;
+    this.#show(found);
+    await this.#alone((signal) => this.#reread(signal));
+  }
+
+  async newConversation(): Promise<void> {
+    await this.stop();
+    this.#show(emptyConversation(settings.value.systemPrompt));
+    if (this.#engine) await this.#alone((signal) => this.#reread(signal));
+  }
+
+  async rename(id: string, title: string): Promise<void> {
+    const summary = this.summaries.value.find((entry) => entry.id === id);
+    if (!summary || !title.trim()) return;
+    if (id === this.conversation.value.id) this.#update({ title: title.trim() });
+    await this.#keep(() => this.#store.saveSummary({ ...summary, title: title.trim() }));
+    this.summaries.value = await this.#store.list();
+  }
+
+  async remove(id: string): Promise<void> {
+    if (id === this.conversation.value.id) await this.newConversation();
+    await this.#keep(() => this.#store.remove(id));
+    this.summaries.value = await this.#store.list();
+  }
+
+  search(words: string): Promise<Set<string>> {
+    return this.#store.search(words);
+  }
+
+  #show(conversation: Conversation): void {
+    batch(() => {
+      this.conversation.value = { ...conversation, turns: closeInterrupted(conversation.turns) };
+      this.memory.clear();
+      this.fault.value = undefined;
+      this.live.value = '';
+    });
+  }
+
+  // ---- saving
+
+  /** Saves everything of this conversation, for the button that follows a failure. */
+  async saveAll(): Promise<void> {
+    this.fault.value = undefined;
+    const { turns } = this.conversation.value;
+    for (const [index, turn] of turns.entries()) await this.#saveTurn(index, turn);
+    await this.#saveSummary();
+  }
+
+  /** For the moment in which the tab may be going away. */
+  saveNow(): void {
+    const { turns } = this.conversation.value;
+    if (this.activity.value.kind !== 'answering' || turns.length === 0) return;
+    void this.#saveTurn(turns.length - 1, { role: 'assistant', text: this.live.value });
+  }
+
+  async #save(index: number): Promise<void> {
+    const turn = this.conversation.value.turns[index];
+    if (turn) await this.#saveTurn(index, turn);
+    await this.#saveSummary();
+  }
+
+  async #saveTurn(index: number, turn: Turn): Promise<void> {
+    const { id } = this.conversation.value;
+    await this.#keep(() => this.#store.saveTurn(id, index, turn));
+  }
+
+  async #saveSummary(): Promise<void> {
+    const { id, title, created, updated, systemPrompt } = this.conversation.value;
+    const before = this.summaries.value.find((summary) => summary.id === id);
+    const { stats } = this.memory;
+    const core = stats.value?.tiers.map((tier) => ({ bits: drawnBits(tier), positions: tier.positions }));
+    const tokens = stats.value?.positions ?? before?.tokens ?? 0;
+    const summary: Summary = { id, title, created, updated, systemPrompt, tokens, core: core ?? before?.core ?? [] };
+    const others = this.summaries.value.filter((entry) => entry.id !== id);
+    this.summaries.value = [...others, summary].sort((a, b) => b.updated - a.updated);
+    await this.#keep(() => this.#store.saveSummary(summary));
+  }
+
+  async #cut(length: number): Promise<void> {
+    const { id, turns } = this.conversation.value;
+    if (turns.length <= length) return;
+    this.#update({ turns: turns.slice(0, length) });
+    await this.#keep(() => this.#store.cut(id, length));
+  }
+
+  async #keep(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      this.fault.value = notSaved(error);
+    }
+  }
+
+  #update(part: Partial<Conversation>): void {
+    const updated = part.turns ? Date.now() : this.conversation.value.updated;
+    this.conversation.value = { ...this.conversation.value, updated, ...part };
+  }
+
+  // ---- one thing at a time
+
+  /** Ends what is going on, then does `work`. */
+  async #alone(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const before = this.#job;
+    before?.abort.abort();
+    const abort = new AbortController();
+    const done = (async () => {
+      await before?.done;
+      if (abort.signal.aborted) return;
+      this.fault.value = undefined;
+      try {
+        await work(abort.signal);
+      } catch (error) {
+        if (abort.signal.aborted) return;
+        this.#failed ??= this.model.value;
+        this.fault.value ??= explain(error, { doing: 'answering' });
+      } finally {
+        this.activity.value = idle;
+      }
+    })();
+    this.#job = { abort, done };
+    await done;
+  }
+}

@@ -1,0 +1,45 @@
+// Turns an error into what the page says about it: what happened, why, what became of the conversation, and one way on.
+import { type ErrorCode, StrataError } from '../../lib';
+import { text } from '../strings';
+
+/** `open again`: the same model anew. `included`: the model that is always there. `answer`: ask again. */
+export type WayOn = 'open again' | 'included' | 'choose' | 'answer' | 'save';
+
+export interface Fault {
+  code: ErrorCode | 'not_saved';
+  title: string;
+  cause: string;
+  kept: string;
+  wayOn: WayOn;
+}
+
+export interface Circumstances {
+  doing: 'opening' | 'answering';
+  stillOpen?: string | undefined; // name of the model that can go on being used
+}
+
+export function explain(error: unknown, { doing, stillOpen }: Circumstances): Fault {
+  const { code, message } = error instanceof StrataError ? error : new StrataError('internal', String(error));
+  return {
+    code,
+    title: text.fault.titles[code],
+    cause: message,
+    kept: stillOpen ? text.fault.stillHere(stillOpen) : text.fault.kept,
+    wayOn: doing === 'opening' ? wayOnFromOpening(code, stillOpen !== undefined) : wayOnFromAnswering(code),
+  };
+}
+
+export function notSaved(error: unknown): Fault {
+  const cause = error instanceof Error ? error.message : String(error);
+  return { code: 'not_saved', title: text.fault.notSaved, cause, kept: '', wayOn: 'save' };
+}
+
+function wayOnFromOpening(code: ErrorCode, anotherIsOpen: boolean): WayOn {
+  if (code === 'network' || code === 'server' || code === 'worker_died' || code === 'internal') return 'open again';
+  return anotherIsOpen ? 'choose' : 'included';
+}
+
+function wayOnFromAnswering(code: ErrorCode): WayOn {
+  if (code === 'worker_died' || code === 'out_of_memory' || code === 'not_loaded') return 'open again';
+  return code === 'template' ? 'choose' : 'answer';
+}

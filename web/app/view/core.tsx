@@ -1,0 +1,45 @@
+// A small lying strip that shows how a conversation is kept: decoration beside words that say the same.
+import { useEffect, useRef } from 'preact/hooks';
+import { settings } from '../state/settings';
+import { coloursChanged } from '../state/ui';
+import { layoutStrip } from '../memory/strip_geometry';
+import { fitCanvas, paintStrip, stripColours } from '../memory/strip_paint';
+import { cellBits } from '../memory/tiers';
+
+interface CoreProps {
+  runs: { bits: number; positions: number }[]; // oldest first
+  unit: number; // CSS pixels for each cell of the window
+  step: number; // CSS pixels for each doubling of bits
+  class: string;
+}
+
+export function Core({ runs, unit, step, class: name }: CoreProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const theme = settings.value.theme;
+  const colours = coloursChanged.value;
+  useEffect(() => {
+    const draw = () => {
+      const element = canvas.current!;
+      const { width, pixel } = fitCanvas(element);
+      let first = 0;
+      const tiers = runs.map(({ bits, positions }) => {
+        const tier = { name: '', first, positions, keyBits: bits, valueBits: bits, bytes: 0 };
+        first += positions;
+        return tier;
+      });
+      const layout = layoutStrip({ length: width, pixel, cells: cellBits(tiers), positions: first, pending: 0, unit });
+      paintStrip(element, alignedLeft(layout), { flat: true, step }, stripColours());
+    };
+    draw();
+    const observer = new ResizeObserver(draw);
+    observer.observe(canvas.current!);
+    return () => observer.disconnect();
+  }, [runs, unit, step, theme, colours]);
+  return <canvas ref={canvas} class={name} aria-hidden="true" />;
+}
+
+// In a list, cores begin at the same edge, so that their lengths can be compared.
+function alignedLeft(layout: ReturnType<typeof layoutStrip>) {
+  const shift = layout.slices[0]?.at ?? 0;
+  return { ...layout, slices: layout.slices.map((slice) => ({ ...slice, at: slice.at - shift })) };
+}
