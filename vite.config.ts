@@ -1,5 +1,5 @@
-import { VitePWA } from 'vite-plugin-pwa';
 import { defineConfig } from 'vite';
+import { VitePWA } from 'vite-plugin-pwa';
 
 // Makes the page cross-origin isolated, which threads need. Hosts that send no headers: web/sw/sw.ts.
 const headers = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };

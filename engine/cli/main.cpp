@@ -1,69 +1,84 @@
-// The command line: picks the subcommand, shows errors, and turns them into exit codes.
-#include <algorithm>
+// The command line: which subcommand is meant, and the exit code.
 #include <cstdio>
+#include <functional>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "engine/cli/command.h"
+#include <CLI/CLI.hpp>
 
+#include "engine/cli/args.h"
+#include "engine/cli/commands.h"
+#include "engine/engine.h"
+
+namespace strata::cli {
 namespace {
 
-using namespace strata::cli;
+constexpr const char* kAbout = R"(Strata runs small language models whose memory fades instead of ending:
+recent tokens are kept exact, older ones compressed, none is dropped.)";
 
-constexpr const char* kExamples = R"(Examples:
-  strata chat model.gguf                               talk with a model; /help inside
-  strata generate model.gguf -p "Once upon a time"     continue a text
-  strata ppl model.gguf --text book.txt -k turbo_kv_4b --k-window 128
-                                                       what compressed memory costs in quality
-  strata bench model.gguf -p 512 -n 128 -d 0,1024      speed, reading and writing
-  strata inspect model.gguf                            what is in the file, and memory per token
-  strata tokenize model.gguf -t "Hello there"          ids and pieces
+constexpr const char* kExamples = R"(
+Try:
+  strata chat MODEL.gguf                                talk with a model
+  strata generate MODEL.gguf -p "Once upon a time"      let it continue a text
+  strata ppl MODEL.gguf --text book.txt -k turbo_kv_4b --k-window 128
+                                                        what does compressed memory cost?
+  strata MODEL.gguf --ppl book.txt -k turbo_kv_4b -j 8 --k-window 128
+                                                        the same, as older scripts spell it
+  strata bench MODEL.gguf                               how fast is this machine?
+  strata inspect MODEL.gguf                             what is in the file?
+  strata tokenize MODEL.gguf "How are you?"             how does it read a text?
 
-`strata COMMAND --help` explains each. Results go to stdout, everything else to stderr.
-Exit codes: 0 done, 1 the input or the machine did not allow it, 2 wrong usage.)";
+"strata COMMAND --help" explains a command. Results go to stdout, everything else to stderr.
+Exit codes: 0 all is well, 1 a file, a model or the memory is not as needed, 2 the command line is wrong.)";
 
 std::string version() {
-    const strata::BuildInfo build = strata::build_info();
-    return std::string("strata\ncommit   ") + build.commit + "\ncompiler " + build.compiler + "\nSIMD     " + build.simd;
+    const BuildInfo build = build_info();
+    return std::string("strata ") + build.commit + " (" + build.compiler + ", SIMD: " + build.simd + ")";
 }
 
-// `strata MODEL --ppl FILE …`, the command of the project that published progressive KV compression first, is
-// `strata ppl MODEL --ppl FILE …`.
-std::vector<std::string> arguments(int argc, char** argv, const CLI::App& strata) {
-    std::vector<std::string> args(argv + 1, argv + argc);
-    const auto asks_for_ppl = [](std::string_view arg) { return arg == "--ppl" || arg.substr(0, 6) == "--ppl="; };
-    const bool names_command = !args.empty() && strata.get_subcommand_no_throw(args[0]) != nullptr;
-    if (!names_command && std::any_of(args.begin(), args.end(), asks_for_ppl)) args.insert(args.begin(), "ppl");
-    std::reverse(args.begin(), args.end());  // the order that CLI::App::parse wants
-    return args;
+// `MODEL --ppl FILE …` becomes `ppl MODEL --text FILE …`.
+std::vector<std::string> with_subcommand(std::vector<std::string> arguments) {
+    for (std::string& argument : arguments) {
+        if (argument != "--ppl" && argument.rfind("--ppl=", 0) != 0) continue;
+        argument.replace(0, 5, "--text");
+        arguments.insert(arguments.begin(), "ppl");
+        return arguments;
+    }
+    return arguments;
+}
+
+int run(int argc, char** argv) {
+    CLI::App app{kAbout, "strata"};
+    app.footer(kExamples);
+    app.set_version_flag("--version", version());
+    app.require_subcommand(1);
+
+    std::vector<std::pair<CLI::App*, Command>> commands;
+    const auto add = [&](const char* name, const char* help, Command (*add_options)(CLI::App&)) {
+        CLI::App* command = app.add_subcommand(name, help);
+        commands.emplace_back(command, add_options(*command));
+    };
+    add("chat", "Talk with a model", add_chat);
+    add("generate", "Let a model continue a text", add_generate);
+    add("ppl", "Perplexity of a text: how well a model, with a given memory, predicts it", add_ppl);
+    add("bench", "Measure the speed of reading and writing tokens", add_bench);
+    add("inspect", "Show what a model file holds", add_inspect);
+    add("tokenize", "Show the tokens of a text", add_tokenize);
+
+    auto arguments = with_subcommand({argv + 1, argv + argc});
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // the order that CLI11 wants
+    try {
+        app.parse(reversed);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? kExitOk : kExitUsage;  // prints help, version or what is wrong
+    }
+    for (const auto& [command, run_command] : commands)
+        if (command->parsed()) return run_command();
+    return kExitUsage;
 }
 
 }  // namespace
+}  // namespace strata::cli
 
-int main(int argc, char** argv) {
-    CLI::App strata("Strata runs a language model whose memory is compressed with age and never dropped.", "strata");
-    strata.set_version_flag("--version", version, "Show commit, compiler and SIMD backend");
-    strata.set_help_flag("-h,--help", "Show this help");
-    strata.footer(kExamples);
-    strata.require_subcommand(1);
-    const Command commands[] = {add_chat(strata),  add_generate(strata), add_ppl(strata),
-                                add_bench(strata), add_inspect(strata),  add_tokenize(strata)};
-    if (argc == 1) {
-        std::fputs(strata.help().c_str(), stderr);
-        return kExitUsage;
-    }
-    try {
-        strata.parse(arguments(argc, argv, strata));
-    } catch (const CLI::ParseError& error) {  // also --help and --version, which are no errors
-        return strata.exit(error) == 0 ? kExitDone : kExitUsage;
-    }
-    for (const Command& command : commands) {
-        if (!command.app->parsed()) continue;
-        const strata::Status done = command.run();
-        if (done) return kExitDone;
-        std::fprintf(stderr, "strata %s: %s\n", command.app->get_name().c_str(), done.error().message.c_str());
-        return kExitBadInput;
-    }
-    return kExitUsage;
-}
+int main(int argc, char** argv) { return strata::cli::run(argc, argv); }

@@ -26,7 +26,7 @@ Error system_error(const std::string& path) {
     return file_error(path, std::string("cannot be read: ") + std::strerror(errno));
 }
 
-Result<MappedFile> map_descriptor(int descriptor, const std::string& path, Result<MappedFile> (*wrap)(void*, size_t)) {
+Result<std::span<const uint8_t>> map_descriptor(int descriptor, const std::string& path) {
     struct stat info {};
     if (fstat(descriptor, &info) != 0) return system_error(path);
     if (S_ISDIR(info.st_mode)) return file_error(path, "is a directory; expected a file");
@@ -34,7 +34,7 @@ Result<MappedFile> map_descriptor(int descriptor, const std::string& path, Resul
     if (info.st_size == 0) return file_error(path, "is empty; was the download complete?");
     void* start = mmap(nullptr, size_t(info.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (start == MAP_FAILED) return system_error(path);
-    return wrap(start, size_t(info.st_size));
+    return std::span(static_cast<const uint8_t*>(start), size_t(info.st_size));
 }
 
 }  // namespace
@@ -42,11 +42,10 @@ Result<MappedFile> map_descriptor(int descriptor, const std::string& path, Resul
 Result<MappedFile> MappedFile::open(const std::string& path) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) return system_error(path);
-    auto file = map_descriptor(descriptor, path, [](void* start, size_t size) -> Result<MappedFile> {
-        return MappedFile({static_cast<const uint8_t*>(start), size});
-    });
+    const auto bytes = map_descriptor(descriptor, path);
     ::close(descriptor);  // the mapping stays
-    return file;
+    if (!bytes) return bytes.error();
+    return MappedFile(*bytes);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}

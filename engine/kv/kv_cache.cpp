@@ -21,8 +21,15 @@ KvSide::KvSide(const KvShape& shape, KvType type, int window)
       window_(type == KvType::fp32 ? 0 : window),
       // A batch lies in one page; the oldest row that one of its queries sees exact is window - 1 rows before its first.
       ring_pages_(window_ == 0 ? 0 : int(pages_for(window_)) + 1),
-      slabs_(size_t(shape.n_layers)) {
-    ring_.resize(size_t(shape.n_layers) * ring_pages_ * shape.n_kv_heads * kPagePositions * shape.head_dim);
+      slabs_(size_t(shape.n_layers)) {}
+
+uint64_t KvSide::ring_values() const {
+    return uint64_t(shape_.n_layers) * uint64_t(ring_pages_) * uint64_t(shape_.n_kv_heads) * kPagePositions * uint64_t(shape_.head_dim);
+}
+
+bool KvSide::allocate_window() {
+    if (ring_pages_ > 0) ring_.reset(new (std::nothrow) float[ring_values()]);
+    return ring_pages_ == 0 || ring_ != nullptr;
 }
 
 bool KvSide::reserve(int64_t end) {
@@ -93,7 +100,7 @@ void KvSide::thaw(int64_t position) {
 
 float* KvSide::ring_page(int layer, int head, int64_t page) {
     const int64_t index = (int64_t(layer) * ring_pages_ + page % ring_pages_) * shape_.n_kv_heads + head;
-    return ring_.data() + index * kPagePositions * shape_.head_dim;
+    return ring_.get() + index * kPagePositions * shape_.head_dim;
 }
 
 const float* KvSide::exact_page(int layer, int head, int64_t page) const {
@@ -133,7 +140,12 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const KvShape& shape, const KvO
         if (window < 0 || window > kMaxWindow)
             return Error{ErrorCode::invalid_argument, "the exact window is " + std::to_string(window) +
                                                           " positions; expected 0 to " + std::to_string(kMaxWindow)};
-    return std::unique_ptr<KvCache>(new KvCache(shape, options));
+    std::unique_ptr<KvCache> cache(new KvCache(shape, options));
+    if (cache->keys_.allocate_window() && cache->values_.allocate_window()) return cache;
+    return Error{ErrorCode::out_of_memory, "the exact windows of " + std::to_string(options.key_window) + " keys and " +
+                                               std::to_string(options.value_window) + " values need " +
+                                               std::to_string((cache->keys_.exact_bytes() + cache->values_.exact_bytes()) >> 20) +
+                                               " MiB, which are not there: choose smaller windows"};
 }
 
 Status KvCache::reserve(int n) {

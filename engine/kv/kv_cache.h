@@ -28,6 +28,8 @@ struct KvShape {
 class KvSide {
 public:
     KvSide(const KvShape& shape, KvType type, int window);
+    // Allocates the window's ring; false when memory is out.
+    bool allocate_window();
 
     const RowFormat& format() const { return format_; }
     // Rows that are exact for the newest query; 0 for an fp32 side, whose encoded rows are exact anyway.
@@ -47,9 +49,10 @@ public:
     const float* exact_page(int layer, int head, int64_t page) const;      // (64, head_dim)
 
     uint64_t encoded_bytes() const;  // allocated
-    uint64_t exact_bytes() const { return ring_.size() * sizeof(float); }
+    uint64_t exact_bytes() const { return ring_values() * sizeof(float); }
 
 private:
+    uint64_t ring_values() const;
     float* ring_page(int layer, int head, int64_t page);
     uint8_t* encoded_row(int layer, int head, int64_t position);
     void thaw(int64_t position);
@@ -58,7 +61,7 @@ private:
     RowFormat format_;
     int window_;
     int ring_pages_;                      // 0 without a window
-    std::vector<float> ring_;             // (n_layers, ring_pages, n_kv_heads, 64, head_dim)
+    std::unique_ptr<float[]> ring_;       // (n_layers, ring_pages, n_kv_heads, 64, head_dim)
     std::vector<std::vector<std::unique_ptr<uint8_t[]>>> slabs_;  // (n_layers, pages): (n_kv_heads, 64, row_bytes)
     int64_t end_ = 0;                     // positions written
     int64_t n_encoded_ = 0;               // rows encoded, from the oldest

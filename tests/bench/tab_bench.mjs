@@ -143,7 +143,7 @@ const round = (value) => Number(value.toFixed(3));
 function rowOf(options, test, tab, rates) {
   return {
     engine: tab.engine,
-    engine_version: tab.version,
+    engine_build: tab.build,
     model_filename: basename(options.model),
     model_size: statSync(options.model).size,
     n_threads: tab.threads,
@@ -208,4 +208,9 @@ async function run(options) {
   }
 }
 
-await run(readOptions());
+try {
+  await run(readOptions());
+} catch (error) {
+  console.error(`bench:tab: ${error.message.split('\n')[0]}`);
+  process.exitCode = 1;
+}

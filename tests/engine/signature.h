@@ -1,6 +1,18 @@
-// What every table of kernels in every build must compute: native, ARM, WebAssembly.
-// Changes only when somebody changes the arithmetic on purpose.
+// What every build must compute: native, ARM, WebAssembly, on any number of threads. tests/web and tests/page read the
+// constants from this file. They change only when somebody changes the arithmetic on purpose.
 #pragma once
 #include <cstdint>
+#include <vector>
 
-constexpr uint32_t kSignature = 0xe3aab7ed;
+constexpr uint32_t kSignature = 0xe3aab7ed;  // of every table of kernels
+
+// FNV-1a over the bits of the logits of all positions, for the shipped model (Q8_0), the tokens below, and keys and values
+// in hq4_0 with an exact window of 128: the whole forward pass and the whole memory.
+constexpr uint32_t kLogitsDigest = 0xc3b94c94;
+constexpr int kDigestTokens = 300;
+
+inline std::vector<int> digest_tokens() {
+    std::vector<int> tokens;
+    for (int i = 0; i < kDigestTokens; ++i) tokens.push_back(3 + i * 7919 % 4000);
+    return tokens;
+}

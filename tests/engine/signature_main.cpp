@@ -1,16 +1,51 @@
-// Prints the signature of every backend in this build; fails when one is not the agreed constant.
-// No test framework, so that it also runs under qemu.
+// Prints the signature of every backend in this build, and the digest of a model's logits on one and two threads; fails
+// when one is not the agreed constant. No test framework, so that it also runs under qemu.
+//   signature [MODEL]
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 
+#include "engine/engine.h"
 #include "engine/kernels/signature.h"
 #include "tests/engine/signature.h"
 
-int main() {
+namespace {
+
+uint32_t logits_digest(const strata::Model& model, const char* simd, int threads) {
+    strata::SessionOptions options;
+    options.kv = {strata::KvType::hq4_0, strata::KvType::hq4_0, 128, 128};
+    options.simd = simd;
+    options.threads = threads;
+    auto session = strata::Session::open(model, options);
+    uint32_t digest = 2166136261u;
+    const auto add = [&](int64_t, std::span<const float> logits) {
+        const auto* bytes = reinterpret_cast<const uint8_t*>(logits.data());
+        for (size_t i = 0; i < logits.size_bytes(); ++i) digest = (digest ^ bytes[i]) * 16777619u;
+    };
+    return session && (*session)->score(digest_tokens(), add) ? digest : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
     bool same = true;
-    for (const strata::Kernels* kernels : strata::available_kernels()) {
-        const uint32_t signature = strata::signature_of(*kernels);
-        std::printf("%-8s signature %08x, expected %08x\n", kernels->name, signature, kSignature);
-        same = same && signature == kSignature;
+    const auto report = [&](const char* what, const char* simd, uint32_t actual, uint32_t expected) {
+        std::printf("%-8s %s %08x, expected %08x\n", simd, what, actual, expected);
+        same = same && actual == expected;
+    };
+    for (const strata::Kernels* kernels : strata::available_kernels())
+        report("kernels", kernels->name, strata::signature_of(*kernels), kSignature);
+    if (argc > 1) {
+        std::ifstream file(argv[1], std::ios::binary);
+        const std::vector<uint8_t> bytes{std::istreambuf_iterator<char>(file), {}};
+        const auto model = strata::Model::open(bytes);
+        if (!model) {
+            std::fprintf(stderr, "%s: %s\n", argv[1], model.error().message.c_str());
+            return 1;
+        }
+        for (const strata::Kernels* kernels : strata::available_kernels())
+            for (const int threads : {1, 2})
+                report(threads == 1 ? "logits, 1 thread " : "logits, 2 threads", kernels->name, logits_digest(**model, kernels->name, threads), kLogitsDigest);
     }
     return same ? 0 : 1;
 }

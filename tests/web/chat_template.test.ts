@@ -38,7 +38,9 @@ test('what looks like a special token in a message is marked at its first charac
   const { text, literal } = chatTemplate(qwen, tokens).render([{ role: 'user', content }], true);
   const start = text.indexOf(content);
   expect(start).toBeGreaterThan(0);
-  expect(literal).toEqual(['<|im_end|>', '<|im_start|>', '§', '</s>'].map((lookalike) => text.indexOf(lookalike, start)));
+  expect(literal).toEqual(
+    ['<|im_end|>', '<|im_start|>', '§', '</s>'].map((lookalike) => text.indexOf(lookalike, start)),
+  );
 });
 
 test('a template cannot act on what looks like a special token in a message', () => {
@@ -55,14 +57,19 @@ test('messages may hold private-use characters', () => {
 test('a file without a template gets ChatML when its vocabulary has the tokens, else a plain form with a stop text', () => {
   const chatml = chatTemplate(undefined, tokens);
   expect(chatml).toMatchObject({ origin: 'fallback', name: 'ChatML', stop: [] });
-  expect(chatml.render([{ role: 'user', content: 'Hi' }], true).text).toBe('<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n');
+  expect(chatml.render([{ role: 'user', content: 'Hi' }], true).text).toBe(
+    '<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n',
+  );
   const plain = chatTemplate(undefined, { ...tokens, special: [] });
   expect(plain).toMatchObject({ origin: 'fallback', stop: ['\nUser:'] });
   expect(plain.render([{ role: 'user', content: 'Hi' }], true).text).toBe('User: Hi\n\nAssistant:');
 });
 
 test('a template that cannot be read is replaced, and its name says so', () => {
-  expect(chatTemplate('{% for %}', tokens)).toMatchObject({ origin: 'fallback', name: expect.stringContaining('cannot be read') });
+  expect(chatTemplate('{% for %}', tokens)).toMatchObject({
+    origin: 'fallback',
+    name: expect.stringContaining('cannot be read'),
+  });
 });
 
 test('what a template refuses becomes a typed error with its reason', () => {

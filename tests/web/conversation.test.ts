@@ -26,7 +26,12 @@ function memoryAfter(template: ChatTemplate, messages: Message[], reply: Message
 
 function suffix(source: string, messages: Message[], reply: Message, fresh: Message[]): string {
   const template = chatTemplate(source, tokens);
-  const { rendered, from } = continuation(template, memoryAfter(template, messages, reply), [...messages, reply, ...fresh], true);
+  const { rendered, from } = continuation(
+    template,
+    memoryAfter(template, messages, reply),
+    [...messages, reply, ...fresh],
+    true,
+  );
   return rendered.text.slice(from);
 }
 
@@ -37,11 +42,15 @@ test('only the new turn is read', () => {
 });
 
 describe('where the template rewrites the past, the suffix is that of a conversation without past', () => {
-  test('trimmed answers', () => expect(suffix(llama2, [system, hello], answer, [next])).toBe(' </s><s>[INST] Bye [/INST]'));
-  test('a system prompt that moves', () => expect(suffix(mistral, [system, hello], answer, [next])).toBe('</s>[INST] Bye\n[/INST]'));
+  test('trimmed answers', () =>
+    expect(suffix(llama2, [system, hello], answer, [next])).toBe(' </s><s>[INST] Bye [/INST]'));
+  test('a system prompt that moves', () =>
+    expect(suffix(mistral, [system, hello], answer, [next])).toBe('</s>[INST] Bye\n[/INST]'));
   test('dropped reasoning', () => {
     const thought: Message = { role: 'assistant', content: 'hm</think>Hi' };
-    expect(suffix(reasoning, [hello], thought, [next])).toBe('<|im_end|>\n<|im_start|>user\nBye\n<|im_end|>\n<|im_start|>assistant\n');
+    expect(suffix(reasoning, [hello], thought, [next])).toBe(
+      '<|im_end|>\n<|im_start|>user\nBye\n<|im_end|>\n<|im_start|>assistant\n',
+    );
   });
 });
 

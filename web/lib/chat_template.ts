@@ -43,7 +43,9 @@ export function chatTemplate(source: string | undefined, tokens: TemplateTokens)
   if (own) return { origin: 'file', name: "the model's own", stop: [], render: renderer(own, source!, tokens) };
   const why = source === undefined ? '' : ' (the template in the file cannot be read)';
   const hasChatMl = ['<|im_start|>', '<|im_end|>'].every((text) => tokens.special.includes(text));
-  const [name, fallback, stop] = hasChatMl ? ['ChatML', chatMl, []] : ['plain “User:”, “Assistant:”', plain, ['\nUser:']];
+  const [name, fallback, stop] = hasChatMl
+    ? ['ChatML', chatMl, []]
+    : ['plain “User:”, “Assistant:”', plain, ['\nUser:']];
   return { origin: 'fallback', name: name + why, stop, render: renderer(new Template(fallback), fallback, tokens) };
 }
 
@@ -117,5 +119,8 @@ function unusedCharacters(texts: string[]): [string, string] {
     if (!texts.some((text) => text.includes(character))) found.push(character);
     if (found.length === 2) return [found[0]!, found[1]!];
   }
-  throw new StrataError('template', 'The conversation uses every private-use character of Unicode; none is left to mark it with.');
+  throw new StrataError(
+    'template',
+    'The conversation uses every private-use character of Unicode; none is left to mark it with.',
+  );
 }

@@ -38,7 +38,12 @@ function same(a: Message, b: Message): boolean {
 }
 
 /** What brings memory from `turns` to `messages`, and with `answer` to the point where the model answers. */
-export function continuation(template: ChatTemplate, turns: Turn[], messages: Message[], answer: boolean): Continuation {
+export function continuation(
+  template: ChatTemplate,
+  turns: Turn[],
+  messages: Message[],
+  answer: boolean,
+): Continuation {
   const kept = commonTurns(turns, messages);
   const rendered = template.render(messages, answer);
   if (kept === 0) return { kept, rendered, from: 0, ends: rising(rendered, 0, 0) };
@@ -57,7 +62,10 @@ function afterLast(template: ChatTemplate, lastAndNew: Message[], answer: boolea
   const rendered = template.render([...opening, ...lastAndNew], answer);
   const from = rendered.ends[opening.length];
   if (from === undefined) {
-    throw new StrataError('template', 'The chat template of this model leaves out the message before the new one, so the conversation cannot be continued.');
+    throw new StrataError(
+      'template',
+      'The chat template of this model leaves out the message before the new one, so the conversation cannot be continued.',
+    );
   }
   return { rendered, from, ends: rising(rendered, opening.length + 1, from) };
 }

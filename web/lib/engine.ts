@@ -99,7 +99,8 @@ class InProcessEngine implements Engine {
         yield ended('aborted', prompt.tokens.length);
         return;
       }
-      if (native.position() === 0) throw new StrataError('invalid_argument', 'The prompt is empty: there is nothing to answer.');
+      if (native.position() === 0)
+        throw new StrataError('invalid_argument', 'The prompt is empty: there is nothing to answer.');
       const { signal, stop = [], ...sampling } = options;
       check(native.start({ ...sampling, stop: isText ? stop : [...template.stop, ...stop] }));
       yield* this.#answer(prompt, !isText, started, signal);
@@ -167,7 +168,8 @@ class InProcessEngine implements Engine {
   /** Makes memory end where `messages` leave it, and says what is to be read from there. */
   #continue(messages: Message[], answer: boolean): Prompt {
     const { native, template } = this.#need();
-    if (messages.length === 0) throw new StrataError('invalid_argument', 'The conversation is empty: there is no message to read.');
+    if (messages.length === 0)
+      throw new StrataError('invalid_argument', 'The conversation is empty: there is no message to read.');
     const plan = continuation(template, this.#turns, messages, answer);
     const end = this.#turns[plan.kept - 1]?.end ?? 0;
     if (native.position() > end) check(native.truncate(end));
@@ -203,7 +205,12 @@ class InProcessEngine implements Engine {
 
   // ---- answering
 
-  async *#answer(prompt: Prompt, asTurn: boolean, started: number, signal: AbortSignal | undefined): AsyncGenerator<Piece> {
+  async *#answer(
+    prompt: Prompt,
+    asTurn: boolean,
+    started: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Piece> {
     const { native } = this.#need();
     const reading = performance.now() - started;
     const first = native.position();
@@ -287,7 +294,10 @@ function describe(native: NativeEngine): { template: ChatTemplate; info: ModelIn
     eos: native.eos() < 0 ? '' : native.decode([native.eos()], true),
   });
   const { origin, name } = template;
-  return { template, info: { ...native.info(), template: { origin, name }, simd: native.simd(), threads: native.threads() } };
+  return {
+    template,
+    info: { ...native.info(), template: { origin, name }, simd: native.simd(), threads: native.threads() },
+  };
 }
 
 function dispose(module: EngineModule, native: NativeEngine): void {
@@ -352,4 +362,3 @@ function check<T>(reply: T | Failure): T {
 function ended(reason: StopReason, promptTokens: number): Extract<Piece, { kind: 'end' }> {
   return { kind: 'end', reason, promptTokens, generatedTokens: 0, firstTokenMs: 0, tokensPerSecond: 0 };
 }
-

@@ -23,11 +23,18 @@ export async function openSource(source: ModelSource, signal: AbortSignal | unde
   if (!response.ok) {
     await response.body?.cancel();
     const code = response.status < 500 ? 'not_found' : 'server';
-    throw new StrataError(code, `The server answered ${response.status} for ${source.url}. ${adviceFor(response.status)}`);
+    throw new StrataError(
+      code,
+      `The server answered ${response.status} for ${source.url}. ${adviceFor(response.status)}`,
+    );
   }
   if (!response.body) throw new StrataError('server', `The server sent nothing for ${source.url}.`);
   const length = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
-  return { name: source.name ?? source.url, stream: response.body, total: length === null ? undefined : Number(length) };
+  return {
+    name: source.name ?? source.url,
+    stream: response.body,
+    total: length === null ? undefined : Number(length),
+  };
 }
 
 async function ask(url: string, signal: AbortSignal | undefined): Promise<Response> {
@@ -97,7 +104,10 @@ async function next(
 
 function endsEarly(source: OpenSource, loaded: number): StrataError {
   const of = source.total === undefined ? '' : ` of ${source.total.toLocaleString('en')}`;
-  return new StrataError('server', `${source.name} ended after ${loaded.toLocaleString('en')}${of} bytes. Try again; nothing incomplete was kept.`);
+  return new StrataError(
+    'server',
+    `${source.name} ended after ${loaded.toLocaleString('en')}${of} bytes. Try again; nothing incomplete was kept.`,
+  );
 }
 
 // Growing ahead by a quarter keeps the number of growths small when nobody said how long the file is.
@@ -112,8 +122,14 @@ function makeRoom(engine: NativeEngine, needed: number): void {
 function reserve(engine: NativeEngine, size: number, total: number | undefined): void {
   if (size < memoryLimit && engine.reserve(size)) return;
   const needs = total === undefined ? `more than ${gigabytes(size)}` : gigabytes(total);
-  const has = size < memoryLimit ? 'this browser did not give that much' : `a tab's engine can have at most ${gigabytes(memoryLimit)}`;
-  throw new StrataError('out_of_memory', `This model needs ${needs} of memory, but ${has}. A smaller model, or one with fewer bits per weight, fits.`);
+  const has =
+    size < memoryLimit
+      ? 'this browser did not give that much'
+      : `a tab's engine can have at most ${gigabytes(memoryLimit)}`;
+  throw new StrataError(
+    'out_of_memory',
+    `This model needs ${needs} of memory, but ${has}. A smaller model, or one with fewer bits per weight, fits.`,
+  );
 }
 
 const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(bytes < 2 ** 30 ? 2 : 1)} GB`;
@@ -121,7 +137,10 @@ const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(bytes < 2 ** 3
 // The first four bytes tell a model from a web page, which spares downloading gigabytes of the wrong thing.
 function checkMagic(bytes: Uint8Array, size: number): void {
   if (size >= 4 && new TextDecoder().decode(bytes.slice(0, 4)) !== 'GGUF') {
-    throw new StrataError('not_gguf', 'This is no GGUF file: it does not begin with “GGUF”. Strata reads models in the GGUF format (.gguf).');
+    throw new StrataError(
+      'not_gguf',
+      'This is no GGUF file: it does not begin with “GGUF”. Strata reads models in the GGUF format (.gguf).',
+    );
   }
 }
 

@@ -20,7 +20,11 @@ export interface Calls {
     part: LoadProgress;
     reply: ModelInfo;
   };
-  generate: { ask: { input: Message[] | string; options: Omit<GenerateOptions, 'signal'> }; part: Piece; reply: undefined };
+  generate: {
+    ask: { input: Message[] | string; options: Omit<GenerateOptions, 'signal'> };
+    part: Piece;
+    reply: undefined;
+  };
   read: { ask: { messages: Message[] }; part: Piece; reply: undefined };
   reset: { ask: { memory?: Partial<MemoryOptions> }; part: never; reply: undefined };
   stats: { ask: undefined; part: never; reply: MemoryStats };
@@ -29,11 +33,15 @@ export interface Calls {
 }
 export type CallName = keyof Calls;
 
-type Request = { [N in CallName]: { id: number; name: N; ask: Calls[N]['ask'] } }[CallName] | { id: number; abort: true };
-type Reply = { [N in CallName]: { id: number; part: Calls[N]['part'] } | { id: number; reply: Calls[N]['reply'] } }[CallName] | {
-  id: number;
-  error: { code: ErrorCode; message: string };
-};
+type Request =
+  | { [N in CallName]: { id: number; name: N; ask: Calls[N]['ask'] } }[CallName]
+  | { id: number; abort: true };
+type Reply =
+  | { [N in CallName]: { id: number; part: Calls[N]['part'] } | { id: number; reply: Calls[N]['reply'] } }[CallName]
+  | {
+      id: number;
+      error: { code: ErrorCode; message: string };
+    };
 
 /** The side that does the work. A signal is aborted when the caller has lost interest. */
 export type Handlers = {
@@ -116,7 +124,11 @@ export class Caller {
   }
 
   /** The parts of a call as they come. Leaving the loop, or aborting, stops the other side. */
-  async *stream<N extends CallName>(name: N, ask: Calls[N]['ask'], signal?: AbortSignal): AsyncGenerator<Calls[N]['part']> {
+  async *stream<N extends CallName>(
+    name: N,
+    ask: Calls[N]['ask'],
+    signal?: AbortSignal,
+  ): AsyncGenerator<Calls[N]['part']> {
     const stop = new AbortController();
     const abort = () => stop.abort();
     if (signal?.aborted) abort();

@@ -1,9 +1,7 @@
 /** What the page, or a developer's own page, talks to. One interface with two homes: in-process, and behind a worker. */
 
 /** Where a model's bytes come from. `name` is shown to people and never used to guess anything. */
-export type ModelSource =
-  | { kind: 'url'; url: string; name?: string }
-  | { kind: 'file'; file: Blob; name?: string };
+export type ModelSource = { kind: 'url'; url: string; name?: string } | { kind: 'file'; file: Blob; name?: string };
 
 export type LoadPhase = 'download' | 'open';
 export interface LoadProgress {

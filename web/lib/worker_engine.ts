@@ -79,7 +79,12 @@ class WorkerEngine implements Engine {
     const die = (event: Event) => {
       if (worker !== this.#worker) return;
       const why = event instanceof ErrorEvent && event.message ? ` (${event.message})` : '';
-      this.#end(new StrataError('worker_died', `The engine's worker stopped${why}. The conversation is kept; load the model again to go on.`));
+      this.#end(
+        new StrataError(
+          'worker_died',
+          `The engine's worker stopped${why}. The conversation is kept; load the model again to go on.`,
+        ),
+      );
     };
     worker.addEventListener('error', die);
     worker.addEventListener('messageerror', die);

@@ -2,7 +2,13 @@
 // One service worker for three things. It keeps the app for use without network; it keeps the embedded models, in a cache
 // of their own, so that an update of the app does not download them again; and it adds the COOP/COEP headers to what it
 // serves, so that threads also work on hosts that cannot send headers. It never takes over a running page by itself.
-import { addPlugins, cleanupOutdatedCaches, matchPrecache, type PrecacheEntry, precacheAndRoute } from 'workbox-precaching';
+import {
+  addPlugins,
+  cleanupOutdatedCaches,
+  matchPrecache,
+  type PrecacheEntry,
+  precacheAndRoute,
+} from 'workbox-precaching';
 import type { ServiceWorkerCall } from './messages';
 
 declare const self: ServiceWorkerGlobalScope;

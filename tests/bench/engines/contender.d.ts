@@ -16,7 +16,7 @@ export interface ContenderOptions {
 }
 
 export interface ContenderInfo {
-  version: string;
+  build: string; // what the engine says about itself: a version, or which of its builds runs
   threads: number;
 }
 

@@ -13,18 +13,21 @@ function memoryOptions(kv) {
 /** @implements {Contender} */
 export class StrataContender {
   #engine = createWorkerEngine({ engineFolder: '/engine/' });
+  // What a text, or a message in its chat template, has beside its words.
+  #textTokens = 0;
   #templateTokens = 0;
 
   async load(file, { kv, threads }) {
     const info = await this.#engine.load({ kind: 'file', file }, { memory: memoryOptions(kv), threads });
-    // What the chat template adds to a message of one word.
+    this.#textTokens = (await this.#answer(words(1), 1)).prompt - 1;
+    await this.#engine.reset();
     this.#templateTokens = (await this.#answer([{ role: 'user', content: words(1) }], 1)).prompt - 1;
-    return { version: info.simd, threads: info.threads };
+    return { build: info.simd, threads: info.threads };
   }
 
   async prefill(promptTokens, index) {
     await this.#engine.reset();
-    const { prompt, ms } = await this.#answer(words(promptTokens, firstWord(index)), 1);
+    const { prompt, ms } = await this.#answer(words(promptTokens - this.#textTokens, firstWord(index)), 1);
     if (prompt !== promptTokens) throw new Error(`our engine read ${prompt} tokens; ${promptTokens} were meant`);
     return { tokens: prompt, ms };
   }

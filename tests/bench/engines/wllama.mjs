@@ -6,6 +6,7 @@ import { firstWord, words } from './words.mjs';
 /** @implements {Contender} */
 export class WllamaContender {
   #wllama;
+  #textTokens = 0; // what a text has beside its words
 
   async load(file, { kv, threads, contextTokens }) {
     const { Wllama } = await import(/* @vite-ignore */ new URL('/wllama/esm/index.js', location.href).href);
@@ -22,17 +23,18 @@ export class WllamaContender {
     });
     const { success } = this.#wllama.getLoadedContextInfo(); // loadModel() succeeds even when memory ran out
     if (success === false) throw new Error('wllama could not load the model');
-    return { version, threads: this.#wllama.getNumThreads() };
+    this.#textTokens = (await this.#complete(words(1), 1, false)).prompt - 1;
+    return { build: version, threads: this.#wllama.getNumThreads() };
   }
 
   async prefill(promptTokens, index) {
-    const { prompt, ms } = await this.#complete(words(promptTokens, firstWord(index)), 1, false);
+    const { prompt, ms } = await this.#complete(words(promptTokens - this.#textTokens, firstWord(index)), 1, false);
     if (prompt !== promptTokens) throw new Error(`wllama read ${prompt} tokens; ${promptTokens} were meant`);
     return { tokens: prompt, ms };
   }
 
   async decode(depth, tokens) {
-    const { generated, decodeMs } = await this.#complete(words(depth), tokens + 1, true);
+    const { generated, decodeMs } = await this.#complete(words(depth - this.#textTokens), tokens + 1, true);
     return { tokens: generated - 1, ms: decodeMs };
   }
 

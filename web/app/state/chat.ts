@@ -164,6 +164,7 @@ export class Chat {
     let said = '';
     let end: AnswerEnd = { reason: 'interrupted', firstTokenMs: 0, tokensPerSecond: 0 };
     let saved = performance.now();
+    this.live.value = '';
     const messages = toMessages(this.conversation.value);
     try {
       for await (const piece of engine.generate(messages, options)) {
@@ -202,7 +203,6 @@ export class Chat {
     batch(() => {
       this.#update({ turns: [...this.conversation.value.turns.slice(0, index), turn] });
       this.activity.value = idle;
-      this.live.value = '';
       if (end.tokensPerSecond > 0) this.tokensPerSecond.value = end.tokensPerSecond;
     });
     await this.#save(index);

@@ -34,7 +34,7 @@ export function observeWithin(root: Element): () => void {
 
 export function AnswerText({ words, live }: { words: string; live: boolean }) {
   const host = useRef<HTMLDivElement>(null);
-  const view = useRef<MarkdownView>();
+  const view = useRef<MarkdownView>(undefined);
 
   // Preact owns no child of this element: what is in it is put there by hand.
   useEffect(() => {
@@ -50,9 +50,7 @@ export function AnswerText({ words, live }: { words: string; live: boolean }) {
       observer?.unobserve(element);
       loadMarkdown().then(
         ({ MarkdownView }) => {
-          element.classList.remove('plain');
-          element.textContent = '';
-          view.current = new MarkdownView(element);
+          view.current = takeOver(element, MarkdownView);
           view.current.show(words, false);
         },
         () => {}, // not to be had: plain words are still the answer
@@ -66,19 +64,26 @@ export function AnswerText({ words, live }: { words: string; live: boolean }) {
   return <div ref={host} class="text" />;
 }
 
+/** From plain to formatted words. */
+function takeOver(element: HTMLElement, Made: typeof MarkdownView): MarkdownView {
+  element.classList.remove('plain');
+  element.textContent = '';
+  return new Made(element);
+}
+
 function writeLive(element: HTMLElement, view: { current: MarkdownView | undefined }): () => void {
   let frame = 0;
-  let made: (new (root: HTMLElement) => MarkdownView) | undefined;
+  let made: typeof MarkdownView | undefined;
   const write = () => {
     frame = 0;
     const words = chat.live.peek();
-    if (!made) {
+    if (made) {
+      view.current ??= takeOver(element, made);
+      view.current.show(words, true);
+    } else {
+      element.classList.add('plain');
       element.textContent = words;
-      return;
     }
-    if (!view.current) element.textContent = '';
-    view.current ??= new made(element);
-    view.current.show(words, true);
   };
   loadMarkdown().then(
     ({ MarkdownView }) => {

@@ -6,8 +6,13 @@ import { layoutStrip } from '../memory/strip_geometry';
 import { fitCanvas, paintStrip, stripColours } from '../memory/strip_paint';
 import { cellBits } from '../memory/tiers';
 
+export interface Run {
+  bits: number;
+  positions: number;
+}
+
 interface CoreProps {
-  runs: { bits: number; positions: number }[]; // oldest first
+  runs: Run[] | ((width: number) => Run[]); // oldest first; or what fills a width in CSS pixels
   unit: number; // CSS pixels for each cell of the window
   step: number; // CSS pixels for each doubling of bits
   class: string;
@@ -22,7 +27,8 @@ export function Core({ runs, unit, step, class: name }: CoreProps) {
       const element = canvas.current!;
       const { width, pixel } = fitCanvas(element);
       let first = 0;
-      const tiers = runs.map(({ bits, positions }) => {
+      const wanted = typeof runs === 'function' ? runs(element.clientWidth) : runs;
+      const tiers = wanted.map(({ bits, positions }) => {
         const tier = { name: '', first, positions, keyBits: bits, valueBits: bits, bytes: 0 };
         first += positions;
         return tier;

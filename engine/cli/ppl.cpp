@@ -1,0 +1,171 @@
+// `strata ppl`: what a way of remembering costs, measured as perplexity of a text.
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "engine/cli/args.h"
+#include "engine/cli/commands.h"
+#include "engine/cli/model_file.h"
+#include "engine/cli/progress.h"
+#include "engine/cli/report.h"
+
+namespace strata::cli {
+namespace {
+
+constexpr const char* kExamples = R"(
+Examples:
+  strata ppl MODEL --text book.txt -k fp32 -v fp32              the exact memory, to compare with
+  strata ppl MODEL --text book.txt -k turbo_kv_4b --k-window 128
+  strata ppl MODEL --text book.txt --protocol chunks --ctx 512  as llama-perplexity does it
+
+Protocols: "single" reads the whole text in one pass and scores every token; "chunks" reads disjoint chunks
+of --ctx tokens, each from an empty memory, and scores the second half of each.
+To compare two settings, write --scores with each and look at the paired differences: they are far more
+certain than the two perplexities themselves.)";
+
+struct PplArguments {
+    EngineArguments engine;
+    std::string text, scores;
+    PplProtocol protocol = PplProtocol::single;
+    int n_ctx = 512;
+    int64_t max_tokens = 0;  // 0: all
+    OutputFormat output = OutputFormat::text;
+};
+
+// The tokens to score. Says so when the text is not taken as it is.
+std::vector<int> text_tokens(const Tokenizer& tokenizer, const std::string& text, int64_t max_tokens) {
+    if (const size_t at = find_invalid_utf8(text); at != std::string::npos)
+        warn("the text is no valid UTF-8 from byte " + std::to_string(at) + " on; it is scored as it is, byte by byte");
+    std::vector<int> tokens = tokenizer.encode(text);
+    if (max_tokens <= 0 || int64_t(tokens.size()) <= max_tokens) return tokens;
+    note("only the first " + std::to_string(max_tokens) + " of " + std::to_string(tokens.size()) +
+         " tokens are scored, because of --max-tokens");
+    tokens.resize(size_t(max_tokens));
+    return tokens;
+}
+
+void warn_beyond_trained_length(const ModelConfig& config, const PplArguments& arguments, size_t n_tokens) {
+    const int64_t length = arguments.protocol == PplProtocol::single ? int64_t(n_tokens) : arguments.n_ctx;
+    if (config.trained_length <= 0 || length <= config.trained_length) return;
+    warn(std::to_string(length) + " tokens in one pass, but this model was trained on " +
+         std::to_string(config.trained_length) + ": what lies beyond measures the model's limit, not the memory's");
+}
+
+Status write_scores(const std::string& path, const PplResult& result) {
+    std::ofstream file(path, std::ios::binary);
+    for (const PplScore& score : result.scores) file.write(reinterpret_cast<const char*>(&score.nll), sizeof score.nll);
+    file.close();
+    if (!file) return Error{ErrorCode::invalid_argument, "cannot write the scores to '" + path + "'"};
+    return Done{};
+}
+
+struct Measurement {
+    PplResult result;
+    size_t n_tokens;
+    double seconds, tokens_per_second;
+};
+
+Json to_json(const PplArguments& arguments, const ModelFile& model, const Measurement& measured) {
+    const PplResult& result = measured.result;
+    const BuildInfo build = build_info();
+    const bool beyond = result.n_beyond_window > 0;
+    return {
+        {"command", "ppl"},
+        {"model", file_name(arguments.engine.model)},
+        {"model_sha256", sha256(model.file.bytes())},
+        {"text", file_name(arguments.text)},
+        {"n_tokens", measured.n_tokens},
+        {"n_scored", result.scores.size()},
+        {"ppl", result.ppl},
+        {"ppl_stderr", result.ppl_stderr},
+        {"nll_mean", result.nll_mean},
+        {"beyond_window",
+         {{"n_scored", result.n_beyond_window}, {"nll_mean", beyond ? Json(result.nll_mean_beyond_window) : Json()}}},
+        {"kv", kv_json(result.kv)},
+        {"prefill_tok_per_s", measured.tokens_per_second},
+        {"seconds", measured.seconds},
+        {"threads", arguments.engine.threads},
+        {"simd", build.simd},
+        {"commit", build.commit},
+    };
+}
+
+void print_text(const Measurement& measured) {
+    const PplResult& result = measured.result;
+    std::printf("PPL %.4f +/- %.4f over %zu scored tokens (mean NLL %.6f)\n", result.ppl, result.ppl_stderr,
+                result.scores.size(), result.nll_mean);
+    if (result.n_beyond_window > 0)
+        std::printf("from position %d on: mean NLL %.6f over %lld tokens\n", kBeyondWindow,
+                    result.nll_mean_beyond_window, static_cast<long long>(result.n_beyond_window));
+    std::printf("%s\n%s", result.kv.policy.c_str(), kv_text(result.kv).c_str());
+    std::printf("%.1f s, %.0f tokens/s\n", measured.seconds, measured.tokens_per_second);
+}
+
+int run(const PplArguments& arguments) {
+    const auto model = load_model(arguments.engine.model);
+    if (!model) return fail(model.error());
+    const auto text = read_text(arguments.text);
+    if (!text) return fail(text.error());
+    const auto tokens = text_tokens(model->model->tokenizer(), *text, arguments.max_tokens);
+    warn_beyond_trained_length(model->model->config(), arguments, tokens.size());
+
+    PplOptions options;
+    options.protocol = arguments.protocol;
+    options.n_ctx = arguments.n_ctx;
+    options.session = arguments.engine.session();
+    int64_t n_read = 0;
+    const auto start = std::chrono::steady_clock::now();
+    const auto result = [&] {
+        Progress progress("scoring");
+        options.progress = [&](int64_t done, int64_t total) {
+            n_read = done;
+            progress.update(done, total);
+            return true;
+        };
+        return perplexity(*model->model, tokens, options);
+    }();
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (!result) return fail(result.error());
+    if (!arguments.scores.empty())
+        if (const Status written = write_scores(arguments.scores, *result); !written) return fail(written.error());
+
+    const Measurement measured{*result, tokens.size(), seconds, double(n_read) / seconds};
+    if (arguments.output == OutputFormat::jsonl) print_json_line(to_json(arguments, *model, measured));
+    else print_text(measured);
+    return kExitOk;
+}
+
+}  // namespace
+
+Command add_ppl(CLI::App& app) {
+    auto arguments = std::make_shared<PplArguments>();
+    add_model(app, arguments->engine.model);
+    app.add_option("-f,--text", arguments->text, "The text, any bytes; - is standard input")->required()->type_name("FILE");
+    add_choice<PplProtocol>(app, "--protocol", arguments->protocol,
+                            {{"single", PplProtocol::single}, {"chunks", PplProtocol::chunks}}, "See below")
+        ->default_str("single");
+    auto* ctx = app.add_option("-c,--ctx", arguments->n_ctx, "Tokens of a chunk (protocol chunks only)")
+                    ->check(CLI::Range(2, 1 << 24))
+                    ->type_name("N")
+                    ->capture_default_str();
+    add_kv(app, arguments->engine.kv);
+    add_threads(app, arguments->engine.threads);
+    app.add_option("--max-tokens", arguments->max_tokens, "Score only the first N tokens of the text")
+        ->check(CLI::Range(int64_t(1), int64_t(1) << 40))
+        ->type_name("N");
+    app.add_option("--scores", arguments->scores, "Write the NLL of every scored token: float32, nothing else")
+        ->type_name("FILE");
+    add_choice<OutputFormat>(app, "-o,--output", arguments->output,
+                             {{"text", OutputFormat::text}, {"jsonl", OutputFormat::jsonl}}, "jsonl: one object")
+        ->default_str("text");
+    app.footer(kExamples);
+    app.callback([arguments, ctx] {
+        if (ctx->count() > 0 && arguments->protocol == PplProtocol::single)
+            throw CLI::ValidationError(
+                "--ctx is the length of a chunk and needs --protocol chunks; single reads the whole text in one pass");
+    });
+    return [arguments] { return run(*arguments); };
+}
+
+}  // namespace strata::cli

@@ -1,0 +1,99 @@
+#include "engine/cli/report.h"
+
+#include <cstdio>
+#include <filesystem>
+
+namespace strata::cli {
+
+namespace {
+
+// The length of the UTF-8 sequence at the start of `text`; 0: there is none (RFC 3629: shortest form, no surrogates).
+size_t utf8_length(std::string_view text) {
+    const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+    const unsigned lead = byte(0);
+    if (lead < 0x80) return 1;
+    const size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+    for (size_t i = 1; i < length; ++i)
+        if ((byte(i) & 0xC0) != 0x80) return 0;
+    const bool too_long = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
+    const bool no_character = (lead == 0xED && byte(1) >= 0xA0) || (lead == 0xF4 && byte(1) >= 0x90);
+    return too_long || no_character ? 0 : length;
+}
+
+std::string percent(uint64_t part, uint64_t whole) {
+    return whole == 0 ? "-" : fixed(100.0 * double(part) / double(whole), 1) + " %";
+}
+
+}  // namespace
+
+int fail(const Error& error) {
+    std::fprintf(stderr, "strata: %s\n", error.message.c_str());
+    return 1;
+}
+
+void note(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
+
+void warn(const std::string& text) { std::fprintf(stderr, "warning: %s\n", text.c_str()); }
+
+std::string fixed(double value, int decimals) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.*f", decimals, value);
+    return text;
+}
+
+std::string size_text(uint64_t bytes) {
+    const char* units[] = {"B", "kB", "MB", "GB", "TB"};
+    double value = double(bytes);
+    size_t unit = 0;
+    while (value >= 999.95 && unit + 1 < std::size(units)) {
+        value /= 1000;
+        ++unit;
+    }
+    return fixed(value, unit == 0 ? 0 : 1) + " " + units[unit];
+}
+
+std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
+
+void print_json_line(const Json& object) {
+    std::printf("%s\n", object.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+}
+
+Json kv_json(const KvStats& stats) {
+    Json tiers = Json::array();
+    for (const KvTier& tier : stats.tiers)
+        tiers.push_back({{"name", tier.name}, {"positions", tier.positions}, {"bytes", tier.bytes}});
+    return {{"policy", stats.policy},
+            {"bytes", stats.bytes},
+            {"bytes_fp16", stats.bytes_fp16},
+            {"bytes_fp32", stats.bytes_fp32},
+            {"tiers", std::move(tiers)}};
+}
+
+std::string kv_text(const KvStats& stats) {
+    std::string text;
+    for (const KvTier& tier : stats.tiers)
+        text += "  " + tier.name + ": " + std::to_string(tier.positions) + " tokens, " + size_text(tier.bytes) + "\n";
+    return text + "  memory: " + size_text(stats.bytes) + " for " + std::to_string(stats.positions) + " tokens (" +
+           percent(stats.bytes, stats.bytes_fp16) + " of FP16, " + percent(stats.bytes, stats.bytes_fp32) +
+           " of FP32)\n";
+}
+
+std::string terminal_safe(std::string_view text) {
+    std::string safe;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '\n' || c == '\t' || (byte >= 0x20 && byte != 0x7F)) safe += c;
+    }
+    return safe;
+}
+
+size_t find_invalid_utf8(std::string_view text) {
+    for (size_t at = 0; at < text.size();) {
+        const size_t length = utf8_length(text.substr(at));
+        if (length == 0) return at;
+        at += length;
+    }
+    return std::string_view::npos;
+}
+
+}  // namespace strata::cli

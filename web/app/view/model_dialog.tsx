@@ -1,0 +1,78 @@
+// Which model answers: the facts about the one in use, the included one, or one of one's own.
+import type { ModelInfo } from '../../lib';
+import { count, parameters } from '../format';
+import { text } from '../strings';
+import { chat, includedModel, openIncluded } from '../state/app';
+import { dialog } from '../state/ui';
+import { OwnModel } from './own_model';
+import { Sheet } from './sheet';
+
+export function ModelDialog() {
+  const close = () => {
+    dialog.value = undefined;
+  };
+  const model = chat.model.value;
+  return (
+    <Sheet class="panel" labelledBy="model-title" onClose={close}>
+      <header>
+        <h2 id="model-title" tabIndex={-1} autofocus>
+          {text.model.title}
+        </h2>
+        <button type="button" class="text-btn" onClick={close}>
+          {text.settings.done}
+        </button>
+      </header>
+      <div class="panel-body">
+        {model && (
+          <section>
+            <h3>{text.model.inUse}</h3>
+            <div class="row">
+              <b>{model.name}</b>
+            </div>
+            <Facts info={model.info} />
+          </section>
+        )}
+        {model?.source !== includedModel && (
+          <section>
+            <div class="row">
+              <span>
+                {text.model.included}
+                <small>{text.model.includedFacts}</small>
+              </span>
+              <button type="button" class="btn" onClick={() => void openIncluded()}>
+                {text.model.useIncluded(text.model.included)}
+              </button>
+            </div>
+          </section>
+        )}
+        <section>
+          <h3>{text.model.elsewhere}</h3>
+          <OwnModel id="dialog" />
+        </section>
+      </div>
+    </Sheet>
+  );
+}
+
+function Facts({ info }: { info: ModelInfo }) {
+  const { factNames } = text.model;
+  const template = info.template.origin === 'file' ? text.model.templateFile : text.model.templateFallback(info.template.name);
+  const facts: [string, string][] = [
+    [factNames.architecture, `${info.architecture}, ${count(info.layers)} × ${count(info.kvHeads)} × ${count(info.headDim)}`],
+    [factNames.parameters, parameters(info.parameters)],
+    [factNames.weights, text.model.weights(info.weightTypes, info.weightBytes)],
+    [factNames.trained, text.model.trained(info.trainedLength)],
+    [factNames.template, template],
+    [factNames.engine, text.model.engine(info.simd, info.threads)],
+  ];
+  return (
+    <dl class="facts">
+      {facts.map(([name, fact]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{fact}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
