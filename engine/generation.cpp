@@ -27,19 +27,25 @@ size_t possible_stop(const std::string& text, const std::vector<std::string>& st
 
 const char* stop_reason_name(StopReason reason) {
     switch (reason) {
-        case StopReason::none: return "none";
-        case StopReason::end_of_turn: return "end_of_turn";
-        case StopReason::stop_text: return "stop_text";
-        case StopReason::max_tokens: return "max_tokens";
+        case StopReason::none:
+            return "none";
+        case StopReason::end_of_turn:
+            return "end_of_turn";
+        case StopReason::stop_text:
+            return "stop_text";
+        case StopReason::max_tokens:
+            return "max_tokens";
     }
     return "unknown";
 }
 
 Result<Generation> Generation::start(Session& session, const GenerationOptions& options) {
     if (session.logits().empty())
-        return Error{ErrorCode::invalid_argument, "there is nothing to continue: the prompt is empty. Say something first"};
+        return Error{ErrorCode::invalid_argument,
+                     "there is nothing to continue: the prompt is empty. Say something first"};
     if (options.max_tokens < 1)
-        return Error{ErrorCode::invalid_argument, "max_tokens is " + std::to_string(options.max_tokens) + "; expected at least 1"};
+        return Error{ErrorCode::invalid_argument,
+                     "max_tokens is " + std::to_string(options.max_tokens) + "; expected at least 1"};
     auto sampler = Sampler::create(options.sampler);
     if (!sampler) return sampler.error();
     const auto history = session.tokens();

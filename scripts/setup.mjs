@@ -31,7 +31,7 @@ export function setUp(purpose) {
 }
 
 function installDebian(packages) {
-  const installed = (name) => output('dpkg-query', ['-W', '-f', '${Status}', name]).includes('install ok installed');
+  const installed = (name) => output('dpkg', ['-s', name]).includes('install ok installed');
   const missing = packages.filter((name) => !installed(name));
   if (missing.length === 0) return;
   const install = ['install', '--yes', '--no-install-recommends', ...missing];

@@ -64,7 +64,7 @@ CLI::Option* add_choice(CLI::App& app, const std::string& flags, T& value, const
 
 inline void add_threads(CLI::App& app, int& threads) {
     app.add_option("-j,--threads", threads, "Threads; results do not depend on it")
-        ->check(CLI::Range(1, 256))
+        ->check(CLI::Range(1, 64))
         ->type_name("N")
         ->capture_default_str();
 }

@@ -15,23 +15,31 @@ struct Pass {
     int64_t score_from;
 };
 
+Error too_short(size_t n_tokens, const std::string& needed) {
+    return {ErrorCode::invalid_argument, "the text has " + std::to_string(n_tokens) + " tokens; " + needed};
+}
+
 Result<std::vector<Pass>> passes(const Tokenizer& tokenizer, std::span<const int> tokens, const PplOptions& options) {
     const bool bos = tokenizer.wants_bos() && tokenizer.bos() >= 0;
-    std::vector<Pass> result;
+    std::vector<int> text;
+    if (bos) text.push_back(tokenizer.bos());
+    text.insert(text.end(), tokens.begin(), tokens.end());
     if (options.protocol == PplProtocol::single) {
-        Pass pass{{}, 0};
-        if (bos) pass.tokens.push_back(tokenizer.bos());
-        pass.tokens.insert(pass.tokens.end(), tokens.begin(), tokens.end());
-        if (pass.tokens.size() < 2) return Error{ErrorCode::invalid_argument, "the text has " + std::to_string(tokens.size()) + " tokens: too few to score"};
-        result.push_back(std::move(pass));
-        return result;
+        if (text.size() < 2) return too_short(tokens.size(), "too few to predict one from another");
+        return std::vector<Pass>{{std::move(text), 0}};
     }
-    const size_t n_ctx = size_t(std::max(options.n_ctx, 0));
-    if (n_ctx < 2 || tokens.size() < 2 * n_ctx)
-        return Error{ErrorCode::invalid_argument, "the text has " + std::to_string(tokens.size()) + " tokens; the chunks protocol needs at least two chunks of " +
-                                                      std::to_string(options.n_ctx) + ": use a longer text, a smaller context or the single protocol"};
-    for (size_t at = 0; at + n_ctx <= tokens.size(); at += n_ctx) {
-        Pass pass{{tokens.begin() + std::ptrdiff_t(at), tokens.begin() + std::ptrdiff_t(at + n_ctx)}, int64_t(n_ctx / 2)};
+
+    if (options.n_ctx < 4)
+        return Error{ErrorCode::invalid_argument,
+                     "chunks of " + std::to_string(options.n_ctx) + " tokens; expected at least 4"};
+    const auto n_ctx = size_t(options.n_ctx);
+    if (text.size() < 2 * n_ctx)
+        return too_short(tokens.size(), "the chunks protocol needs at least two chunks of " + std::to_string(n_ctx) +
+                                            ": use a longer text, a smaller context or the single protocol");
+    std::vector<Pass> result;
+    for (size_t at = 0; at + n_ctx <= text.size(); at += n_ctx) {
+        const auto begin = text.begin() + std::ptrdiff_t(at);
+        Pass pass{{begin, begin + std::ptrdiff_t(n_ctx)}, int64_t(n_ctx / 2)};
         if (bos) pass.tokens[0] = tokenizer.bos();
         result.push_back(std::move(pass));
     }
@@ -51,7 +59,8 @@ void summarise(PplResult& result) {
     result.ppl = std::exp(result.nll_mean);
     if (result.n_beyond_window > 0) result.nll_mean_beyond_window = beyond / double(result.n_beyond_window);
     double squares = 0;
-    for (const PplScore& score : result.scores) squares += (double(score.nll) - result.nll_mean) * (double(score.nll) - result.nll_mean);
+    for (const PplScore& score : result.scores)
+        squares += (double(score.nll) - result.nll_mean) * (double(score.nll) - result.nll_mean);
     if (n > 1) result.ppl_stderr = result.ppl * std::sqrt(squares / (n - 1) / n);
 }
 
@@ -81,11 +90,13 @@ Result<PplResult> perplexity(const Model& model, std::span<const int> tokens, co
             const auto part = to_read.subspan(at, std::min<size_t>(64, to_read.size() - at));
             const Status read = (*session)->score(part, [&](int64_t position, std::span<const float> logits) {
                 if (position < pass.score_from) return;
-                result.scores.push_back({position, float(negative_log_likelihood(logits, pass.tokens[size_t(position) + 1]))});
+                result.scores.push_back(
+                    {position, float(negative_log_likelihood(logits, pass.tokens[size_t(position) + 1]))});
             });
             if (!read) return read.error();
             done += int64_t(part.size());
-            if (options.progress && !options.progress(done, total)) return Error{ErrorCode::invalid_argument, "stopped"};
+            if (options.progress && !options.progress(done, total))
+                return Error{ErrorCode::invalid_argument, "stopped"};
         }
         result.kv = (*session)->stats();
     }

@@ -42,7 +42,8 @@ Status check_range(const char* name, double value, double low, double high) {
         std::string digits = std::to_string(x);
         return digits.substr(0, digits.find_last_not_of('0') + 1);
     };
-    return Error{ErrorCode::invalid_argument, std::string(name) + " is " + text(value) + "; expected " + text(low) + " to " + text(high)};
+    return Error{ErrorCode::invalid_argument,
+                 std::string(name) + " is " + text(value) + "; expected " + text(low) + " to " + text(high)};
 }
 
 }  // namespace
@@ -51,8 +52,11 @@ Result<Sampler> Sampler::create(const SamplerOptions& o) {
     const struct {
         const char* name;
         double value, low, high;
-    } ranges[] = {{"temperature", o.temperature, 0, 100}, {"top_k", double(o.top_k), 0, 1e9},  {"top_p", o.top_p, 0, 1},
-                  {"min_p", o.min_p, 0, 1},               {"repeat_penalty", o.repeat_penalty, 0.01, 100},
+    } ranges[] = {{"temperature", o.temperature, 0, 100},
+                  {"top_k", double(o.top_k), 0, 1e9},
+                  {"top_p", o.top_p, 0, 1},
+                  {"min_p", o.min_p, 0, 1},
+                  {"repeat_penalty", o.repeat_penalty, 0.01, 100},
                   {"repeat_last_n", double(o.repeat_last_n), 0, 1e9}};
     for (const auto& r : ranges)
         if (const Status ok = check_range(r.name, r.value, r.low, r.high); !ok) return ok.error();

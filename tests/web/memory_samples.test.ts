@@ -118,6 +118,10 @@ describe('a stretch of memory', () => {
     });
   });
 
+  it('is called after its newest token where a border between tiers runs through it', () => {
+    expect(describeStretch(talk, stats(256), ranges, 100, 160).tier).toBe('Exact');
+  });
+
   it('belongs to the first turn where only the system prompt is, and to the newest past the last known message', () => {
     expect([0, 9, 10, 39, 40, 200, 219, 220, 9999].map((token) => turnOfToken(talk, ranges, token))).toEqual([
       0, 0, 0, 0, 1, 2, 2, 3, 3,

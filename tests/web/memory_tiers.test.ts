@@ -44,6 +44,7 @@ describe('levels', () => {
   it('leaves out what a format spends on scales', () => {
     expect(drawnBits({ keyBits: 4.5, valueBits: 4.5 })).toBe(4);
     expect(drawnBits({ keyBits: 8.5, valueBits: 8.5 })).toBe(8);
+    expect(drawnBits({ keyBits: 3.5, valueBits: 3.5 })).toBe(3);
   });
 
   it('takes the mean where keys and values differ', () => {

@@ -1,20 +1,18 @@
 // What the page can say and do about working without network, and about updates. The work is done in web/sw/sw.ts.
-import type { ServiceWorkerCall, ServiceWorkerCalls } from '../sw/messages';
+import type { ServiceWorkerCall } from '../sw/messages';
 
 const answerMs = 120_000; // keeping a model takes as long as its download
 
 /** Keeps the embedded models, and tells whether the page can now start and chat without network. */
 export async function keepForOffline(): Promise<boolean> {
   const worker = await activeWorker();
-  if (!worker) return false;
-  await ask(worker, 'keepModels');
-  return (await ask(worker, 'isReadyOffline')) ?? false;
+  return worker ? ask(worker, { name: 'keep', isolated: self.crossOriginIsolated }) : false;
 }
 
 /** Whether the page can start and chat without network, as things are. */
 export async function isReadyOffline(): Promise<boolean> {
   const worker = await activeWorker();
-  return worker ? ((await ask(worker, 'isReadyOffline')) ?? false) : false;
+  return worker ? ask(worker, { name: 'isKept', isolated: self.crossOriginIsolated }) : false;
 }
 
 /** Calls back when a new version has been downloaded and waits; also if it was waiting already. */
@@ -42,7 +40,7 @@ export async function applyUpdate(): Promise<boolean> {
   const changed = new Promise<void>((done) => {
     navigator.serviceWorker.addEventListener('controllerchange', () => done(), { once: true });
   });
-  if (!(await ask(waiting, 'takeOver'))) return false;
+  if (!(await ask(waiting, { name: 'takeOver' }))) return false;
   await changed;
   location.reload();
   return true;
@@ -59,11 +57,11 @@ async function activeWorker(): Promise<ServiceWorker | undefined> {
   return (await navigator.serviceWorker.ready).active ?? undefined;
 }
 
-function ask<N extends ServiceWorkerCall>(worker: ServiceWorker, call: N): Promise<ServiceWorkerCalls[N] | undefined> {
+function ask(worker: ServiceWorker, call: ServiceWorkerCall): Promise<boolean> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    const tired = setTimeout(() => resolve(undefined), answerMs);
-    port1.onmessage = ({ data }) => {
+    const tired = setTimeout(() => resolve(false), answerMs);
+    port1.onmessage = ({ data }: MessageEvent<boolean>) => {
       clearTimeout(tired);
       port1.close();
       resolve(data);

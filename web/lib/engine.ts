@@ -75,7 +75,7 @@ class InProcessEngine implements Engine {
         check(native.open(size));
         const memory = options.memory ?? {};
         check(native.openSession({ ...memory, threads }));
-        this.#loaded = { module, native, memory, ...describe(native) };
+        this.#loaded = { module, native, memory, ...describeModel(native) };
       } catch (error) {
         dispose(module, native);
         throw error;
@@ -226,8 +226,8 @@ class InProcessEngine implements Engine {
           break;
         }
         const step = check(native.step());
-        tokens.push(step.token);
-        if (tokens.length === 1) firstTokenMs = performance.now() - started;
+        if (tokens.length === 0) firstTokenMs = performance.now() - started;
+        if (step.stop !== 'end_of_turn') tokens.push(step.token);
         text += step.text;
         reason = step.stop;
         if (step.text) yield { kind: 'text', text: step.text, positions: native.position() };
@@ -287,7 +287,7 @@ class InProcessEngine implements Engine {
   }
 }
 
-function describe(native: NativeEngine): { template: ChatTemplate; info: ModelInfo } {
+function describeModel(native: NativeEngine): { template: ChatTemplate; info: ModelInfo } {
   const template = chatTemplate(native.chatTemplate(), {
     special: native.specialTexts(),
     bos: native.bos() < 0 ? '' : native.decode([native.bos()], true),

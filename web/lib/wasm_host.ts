@@ -7,19 +7,19 @@ import { StrataError } from './types';
 export interface EngineHost {
   /** How many threads can run at once here. */
   maxThreads(): Promise<number>;
-  /** A module with its own memory. More than one thread: the threaded module. */
+  /** A module with its own memory, ready to run that many threads. */
   instantiate(threads: number): Promise<EngineModule>;
 }
 
 /** `folder`: the URL where engine-st.mjs, engine-mt.mjs and their .wasm files are served, with a slash at the end. */
 export function webHost(folder: string): EngineHost {
+  // Threads share memory, which browsers allow on cross-origin isolated pages only.
+  const canThread = async () => self.crossOriginIsolated && (await threads());
   return {
-    async maxThreads() {
-      // Threads share memory, which browsers allow on cross-origin isolated pages only.
-      return self.crossOriginIsolated && (await threads()) ? navigator.hardwareConcurrency : 1;
-    },
+    maxThreads: async () => ((await canThread()) ? navigator.hardwareConcurrency : 1),
     async instantiate(count) {
-      const glue = `${folder}${count > 1 ? 'engine-mt' : 'engine-st'}.mjs`;
+      // Also for one thread: this is the module that the service worker keeps for use without network.
+      const glue = `${folder}${(await canThread()) ? 'engine-mt' : 'engine-st'}.mjs`;
       try {
         // Imported by URL at run time: bundling would break how the glue finds its own worker and .wasm file.
         const { default: create } = (await import(/* @vite-ignore */ glue)) as { default: CreateEngineModule };

@@ -14,13 +14,20 @@ import type { ServiceWorkerCall } from './messages';
 declare const self: ServiceWorkerGlobalScope;
 
 const files = self.__WB_MANIFEST as PrecacheEntry[]; // the build puts the list here
+
+// Kept when they are used or asked for, not with the app: a first visit downloads one engine, and the models once.
+interface Extra {
+  address: string;
+  key: string; // the revision is part of it: another file under the same name is another file
+  always: boolean; // false: only for pages that are not isolated
+}
 const isModel = (entry: PrecacheEntry) => entry.url.endsWith('.gguf');
-// The revision is part of the key: another file under the same name is another model.
-const models = files.filter(isModel).map(({ url, revision }) => {
-  const address = new URL(url, self.location.href).href;
-  return { address, key: `${address}?revision=${revision}` };
+const isExtra = (entry: PrecacheEntry) => isModel(entry) || entry.url.startsWith('engine/engine-st.');
+const extras = files.filter(isExtra).map((entry): Extra => {
+  const address = new URL(entry.url, self.location.href).href;
+  return { address, key: `${address}?revision=${entry.revision}`, always: isModel(entry) };
 });
-const modelCache = 'strata-models-v1';
+const extrasCache = 'strata-extras-v1';
 
 function isolated(response: Response): Response {
   if (response.status === 0) return response; // opaque: cannot be rebuilt
@@ -34,37 +41,38 @@ function isolated(response: Response): Response {
 addPlugins([{ handlerWillRespond: async ({ response }) => isolated(response) }]);
 cleanupOutdatedCaches();
 precacheAndRoute(
-  files.filter((entry) => !isModel(entry)),
+  files.filter((entry) => !isExtra(entry)),
   { ignoreURLParametersMatching: [/./] }, // index.html?anything is the page
 );
 
 // The first service worker takes the page at once, so that it can be isolated. Later ones wait until every tab is closed
 // or the page asks (takeOver): an update never changes the files under a running answer.
 self.addEventListener('activate', (event) => {
-  event.waitUntil(Promise.all([self.clients.claim(), forgetOldModels()]));
+  event.waitUntil(Promise.all([self.clients.claim(), forgetOldExtras()]));
 });
 
 self.addEventListener('fetch', (event) => {
-  const model = models.find(({ address }) => address === event.request.url);
-  if (model && event.request.method === 'GET') event.respondWith(serveModel(model, event));
+  const extra = extras.find(({ address }) => address === event.request.url);
+  if (extra && event.request.method === 'GET') event.respondWith(serve(extra, event));
 });
 
-async function serveModel({ key }: { key: string }, event: FetchEvent): Promise<Response> {
-  const cache = await caches.open(modelCache);
+async function serve({ key }: Extra, event: FetchEvent): Promise<Response> {
+  const cache = await caches.open(extrasCache);
   const kept = await cache.match(key);
   if (kept) return isolated(kept);
   const response = await fetch(event.request);
   if (response.status === 200) {
-    const copy = response.clone();
-    // An answer that breaks off is not kept: put() fails then, and so it does without room on the disk.
-    event.waitUntil(cache.put(key, copy).catch(() => {}));
+    // An answer that breaks off is not kept: put() fails then, and also when there is no room on the disk.
+    event.waitUntil(cache.put(key, response.clone()).catch(() => {}));
   }
   return isolated(response);
 }
 
-async function keepModels(): Promise<boolean> {
-  const cache = await caches.open(modelCache);
-  for (const { address, key } of models) {
+const needed = (isolated: boolean) => extras.filter(({ always }) => always || !isolated);
+
+async function keep(isolated: boolean): Promise<boolean> {
+  const cache = await caches.open(extrasCache);
+  for (const { address, key } of needed(isolated)) {
     if (await cache.match(key)) continue;
     try {
       const response = await fetch(address);
@@ -74,19 +82,18 @@ async function keepModels(): Promise<boolean> {
       return false; // offline, broken off, or no room on the disk
     }
   }
-  return true;
+  return isKept(isolated);
 }
 
-async function isReadyOffline(): Promise<boolean> {
-  const cache = await caches.open(modelCache);
-  const kept = await Promise.all(models.map(({ key }) => cache.match(key)));
-  const page = await matchPrecache('index.html');
-  return page !== undefined && kept.every((response) => response !== undefined);
+async function isKept(isolated: boolean): Promise<boolean> {
+  const cache = await caches.open(extrasCache);
+  const kept = await Promise.all([matchPrecache('index.html'), ...needed(isolated).map(({ key }) => cache.match(key))]);
+  return kept.every((response) => response !== undefined);
 }
 
-async function forgetOldModels(): Promise<void> {
-  const cache = await caches.open(modelCache);
-  const current = new Set(models.map(({ key }) => key));
+async function forgetOldExtras(): Promise<void> {
+  const cache = await caches.open(extrasCache);
+  const current = new Set(extras.map(({ key }) => key));
   for (const { url } of await cache.keys()) {
     if (!current.has(url)) await cache.delete(url);
   }
@@ -99,9 +106,17 @@ async function takeOver(): Promise<boolean> {
   return true;
 }
 
-const calls: { [N in ServiceWorkerCall]: () => Promise<boolean> } = { keepModels, isReadyOffline, takeOver };
+async function answer(call: ServiceWorkerCall): Promise<boolean> {
+  switch (call.name) {
+    case 'keep':
+      return keep(call.isolated);
+    case 'isKept':
+      return isKept(call.isolated);
+    case 'takeOver':
+      return takeOver();
+  }
+}
 
 self.addEventListener('message', (event) => {
-  const call = calls[event.data as ServiceWorkerCall];
-  if (call) event.waitUntil(call().then((reply) => event.ports[0]?.postMessage(reply)));
+  event.waitUntil(answer(event.data).then((reply) => event.ports[0]?.postMessage(reply)));
 });
