@@ -1,6 +1,7 @@
 #include "engine/session.h"
 
 #include <algorithm>
+#include <new>
 
 #include "engine/base/thread_pool.h"
 #include "engine/model/transformer.h"
@@ -35,6 +36,10 @@ Result<std::unique_ptr<Session>> Session::open(const Model& model, const Session
     const Kernels* kernels = options.simd ? find_kernels(options.simd) : &best_kernels();
     if (!kernels) return Error{ErrorCode::invalid_argument, std::string("the SIMD backend ") + options.simd + " is not in this build or not on this machine"};
     const ModelConfig& c = model.config();
+    // The vectors of the forward pass cannot report that memory is out, so that is asked first.
+    const uint64_t scratch = Transformer::needed_bytes(c, *kernels);
+    if (!std::unique_ptr<uint8_t[]>(new (std::nothrow) uint8_t[scratch]))
+        return Error{ErrorCode::out_of_memory, "this model computes in " + std::to_string(scratch >> 20) + " MiB beside its weights, which are not there: close other tabs or choose a smaller model"};
     auto cache = KvCache::create({c.n_layers, c.n_kv_heads, c.head_dim}, options.kv);
     if (!cache) return cache.error();
     return std::unique_ptr<Session>(

@@ -34,7 +34,6 @@ struct EngineArguments {
     }
 };
 
-
 enum class OutputFormat { text, json, jsonl, markdown };
 
 inline void add_model(CLI::App& app, std::string& model) {
@@ -107,8 +106,7 @@ inline void add_sampling(CLI::App& app, GenerationOptions& options) {
     app.add_option("--repeat-last-n", sampler.repeat_last_n, "How many recent tokens the penalty covers")
         ->capture_default_str();
     app.add_option("-s,--seed", sampler.seed, "The same seed gives the same answer")->capture_default_str();
-    app.add_option("--stop", options.stop, "End the answer before this text; may be repeated")
-        ->allow_extra_args(false);
+    app.add_option("--stop", options.stop, "End the answer before this text; may be repeated")->allow_extra_args(false);
 }
 
 }  // namespace strata::cli

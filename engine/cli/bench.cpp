@@ -1,4 +1,5 @@
-// `strata bench`: how fast tokens are read and written. Same tests and key names as llama-bench, so that its plots work.
+// `strata bench`: how fast tokens are read and written. Same tests and key names as llama-bench, so that its plots
+// work.
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -108,7 +109,8 @@ Result<Measurement> measure(const Model& model, const BenchArguments& arguments,
     return measured;
 }
 
-// What is read from memory for one token. Of an embedding that is not the output head as well, one row: next to nothing.
+// What is read from memory for one token. Of an embedding that is not the output head as well, one row: next to
+// nothing.
 uint64_t weight_bytes_per_token(const Model& model) {
     const GgufTensor* embedding = model.file().tensor("token_embd.weight");
     const bool untied = model.file().tensor("output.weight") != nullptr;
@@ -121,7 +123,8 @@ Json weights_gb_per_s(const Model& model, const Measurement& measured) {
     return statistics(measured.speeds).mean * double(weight_bytes_per_token(model)) / 1e9;
 }
 
-Json to_json(const BenchArguments& arguments, const ModelFile& file, const std::string& hash, const Measurement& measured) {
+Json to_json(const BenchArguments& arguments, const ModelFile& file, const std::string& hash,
+             const Measurement& measured) {
     const BuildInfo build = build_info();
     std::vector<double> nanoseconds;
     for (const double seconds : measured.seconds) nanoseconds.push_back(std::round(seconds * 1e9));
@@ -161,9 +164,10 @@ void print_row(const Model& model, const BenchArguments& arguments, const Measur
                     gb_per_s.empty() ? "" : (", weights " + gb_per_s + " GB/s").c_str());
     } else {
         std::printf("| %s | %s | %s | %s | %d | %s | %s | %s | %s |\n", file_name(arguments.engine.model).c_str(),
-                    size_text(model.weight_bytes()).c_str(), fixed(double(model.n_parameters()) / 1e6, 2).append(" M").c_str(),
-                    build_info().simd, arguments.engine.threads, arguments.engine.kv.policy().c_str(),
-                    measured.test.name().c_str(), tokens_per_s.c_str(), gb_per_s.c_str());
+                    size_text(model.weight_bytes()).c_str(),
+                    fixed(double(model.n_parameters()) / 1e6, 2).append(" M").c_str(), build_info().simd,
+                    arguments.engine.threads, arguments.engine.kv.policy().c_str(), measured.test.name().c_str(),
+                    tokens_per_s.c_str(), gb_per_s.c_str());
     }
     std::fflush(stdout);
 }
@@ -176,17 +180,21 @@ int run(const BenchArguments& arguments) {
     if (const auto warm = time_once(model, arguments.engine.session(), {64, 0, 0}); !warm) return fail(warm.error());
 
     if (arguments.output == OutputFormat::markdown)
-        std::printf("| model | size | params | backend | threads | memory | test | t/s | weights GB/s |\n"
-                    "| --- | ---: | ---: | --- | ---: | --- | ---: | ---: | ---: |\n");
+        std::printf(
+            "| model | size | params | backend | threads | memory | test | t/s | weights GB/s |\n"
+            "| --- | ---: | ---: | --- | ---: | --- | ---: | ---: | ---: |\n");
     const bool as_json = arguments.output == OutputFormat::json || arguments.output == OutputFormat::jsonl;
     const std::string hash = as_json ? sha256(file->file.bytes()) : "";
     Json list = Json::array();
     for (const Test& test : tests(arguments)) {
         const auto measured = measure(model, arguments, test);
         if (!measured) return fail(measured.error());
-        if (!as_json) print_row(model, arguments, *measured);
-        else if (arguments.output == OutputFormat::jsonl) print_json_line(to_json(arguments, *file, hash, *measured));
-        else list.push_back(to_json(arguments, *file, hash, *measured));
+        if (!as_json)
+            print_row(model, arguments, *measured);
+        else if (arguments.output == OutputFormat::jsonl)
+            print_json_line(to_json(arguments, *file, hash, *measured));
+        else
+            list.push_back(to_json(arguments, *file, hash, *measured));
     }
     if (arguments.output == OutputFormat::json) std::printf("%s\n", list.dump(2).c_str());
     return kExitOk;

@@ -24,8 +24,8 @@ struct InspectArguments {
 };
 
 void print_metadata(const GgufFile& file) {
-    std::printf("GGUF version %u, %zu tensors, %zu metadata entries\n\nMetadata\n", file.version(), file.tensors().size(),
-                file.metadata().size());
+    std::printf("GGUF version %u, %zu tensors, %zu metadata entries\n\nMetadata\n", file.version(),
+                file.tensors().size(), file.metadata().size());
     for (const auto& [key, value] : file.metadata())
         std::printf("  %s = %s\n", printable(key, 200).c_str(), printable(GgufFile::to_text(value), 160).c_str());
 }
@@ -35,7 +35,8 @@ void print_tensors(const GgufFile& file) {
     for (const GgufTensor& tensor : file.tensors()) {
         std::string shape;
         for (const uint64_t extent : tensor.shape) shape += (shape.empty() ? "" : " x ") + std::to_string(extent);
-        std::printf("  %-32s %-6s %s\n", printable(tensor.name, 200).c_str(), tensor_traits(tensor.type).name, shape.c_str());
+        std::printf("  %-32s %-6s %s\n", printable(tensor.name, 200).c_str(), tensor_traits(tensor.type).name,
+                    shape.c_str());
     }
 }
 
@@ -53,8 +54,8 @@ void print_weights_by_type(const GgufFile& file) {
     }
     std::printf("\nWeights by type\n");
     for (const auto& [type, sum] : sums)
-        std::printf("  %-6s %4d tensors, %s values, %s\n", type.c_str(), sum.tensors, std::to_string(sum.values).c_str(),
-                    size_text(sum.bytes).c_str());
+        std::printf("  %-6s %4d tensors, %s values, %s\n", type.c_str(), sum.tensors,
+                    std::to_string(sum.values).c_str(), size_text(sum.bytes).c_str());
 }
 
 void print_shape(const Model& model) {
@@ -64,7 +65,8 @@ void print_shape(const Model& model) {
     std::printf("  parameters        %.2f M\n", double(model.n_parameters()) / 1e6);
     std::printf("  layers            %d\n", config.n_layers);
     std::printf("  width             %d, feed-forward %d\n", config.d_model, config.d_ffn);
-    std::printf("  heads             %d query, %d key/value, of %d dimensions\n", config.n_heads, config.n_kv_heads, config.head_dim);
+    std::printf("  heads             %d query, %d key/value, of %d dimensions\n", config.n_heads, config.n_kv_heads,
+                config.head_dim);
     std::printf("  vocabulary        %d tokens\n", config.n_vocab);
     std::printf("  trained length    %d tokens\n", config.trained_length);
     std::printf("  RoPE              theta %g, %d dimensions\n", config.rope_theta, config.rope_dim);
@@ -87,9 +89,11 @@ std::string bytes_per_token(const ModelConfig& config, double bits) {
 }
 
 void print_memory(const Model& model) {
-    std::printf("\nMemory of a conversation, bytes per token outside the window\n  %-12s %10s %10s\n", "type", "keys", "values");
+    std::printf("\nMemory of a conversation, bytes per token outside the window\n  %-12s %10s %10s\n", "type", "keys",
+                "values");
     for (const KvType type : kKvTypes) {
-        const auto keys = tier_of_one_token(model, type, KvType::fp16), values = tier_of_one_token(model, KvType::fp16, type);
+        const auto keys = tier_of_one_token(model, type, KvType::fp16),
+                   values = tier_of_one_token(model, KvType::fp16, type);
         std::printf("  %-12s %10s %10s\n", kv_type_name(type),
                     keys ? bytes_per_token(model.config(), keys->key_bits).c_str() : "-",
                     values ? bytes_per_token(model.config(), values->value_bits).c_str() : "-");

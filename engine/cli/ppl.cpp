@@ -132,8 +132,10 @@ int run(const PplArguments& arguments) {
         if (const Status written = write_scores(arguments.scores, *result); !written) return fail(written.error());
 
     const Measurement measured{*result, tokens.size(), seconds, double(n_read) / seconds};
-    if (arguments.output == OutputFormat::jsonl) print_json_line(to_json(arguments, *model, measured));
-    else print_text(measured);
+    if (arguments.output == OutputFormat::jsonl)
+        print_json_line(to_json(arguments, *model, measured));
+    else
+        print_text(measured);
     return kExitOk;
 }
 
@@ -142,7 +144,9 @@ int run(const PplArguments& arguments) {
 Command add_ppl(CLI::App& app) {
     auto arguments = std::make_shared<PplArguments>();
     add_model(app, arguments->engine.model);
-    app.add_option("-f,--text", arguments->text, "The text, any bytes; - is standard input")->required()->type_name("FILE");
+    app.add_option("-f,--text", arguments->text, "The text, any bytes; - is standard input")
+        ->required()
+        ->type_name("FILE");
     add_choice<PplProtocol>(app, "--protocol", arguments->protocol,
                             {{"single", PplProtocol::single}, {"chunks", PplProtocol::chunks}}, "See below")
         ->default_str("single");

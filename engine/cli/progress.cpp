@@ -18,7 +18,8 @@ Progress::~Progress() {
 
 void Progress::update(int64_t done, int64_t total) {
     const auto now = Clock::now();
-    if (total <= 0 || now - shown_ < (terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000))) return;
+    if (total <= 0 || now - shown_ < (terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000)))
+        return;
     shown_ = now;
     const double speed = double(done) / std::chrono::duration<double>(now - start_).count();
     const auto n = static_cast<long long>(done), all = static_cast<long long>(total);

@@ -9,11 +9,11 @@ namespace strata::cli {
 class Progress {
 public:
     explicit Progress(std::string label);
-    ~Progress();                                 // takes the bar away
+    ~Progress();  // takes the bar away
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
-    void update(int64_t done, int64_t total);    // cheap: shows something at most every 100 ms (10 s in a log)
+    void update(int64_t done, int64_t total);  // cheap: shows something at most every 100 ms (10 s in a log)
 
 private:
     using Clock = std::chrono::steady_clock;

@@ -40,7 +40,8 @@ int run(const TokenizeArguments& arguments) {
     if (arguments.output == OutputFormat::jsonl) {
         Json pieces = Json::array();
         for (const int id : ids) pieces.push_back(tokenizer->piece(id, true));
-        print_json_line({{"command", "tokenize"}, {"n_tokens", ids.size()}, {"ids", ids}, {"pieces", std::move(pieces)}});
+        print_json_line(
+            {{"command", "tokenize"}, {"n_tokens", ids.size()}, {"ids", ids}, {"pieces", std::move(pieces)}});
         return kExitOk;
     }
     for (const int id : ids) std::printf("%6d  %s\n", id, printable(tokenizer->piece(id, true), 1000).c_str());

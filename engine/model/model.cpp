@@ -21,9 +21,10 @@ public:
     }
 
     std::vector<float> vector(const std::string& name, int64_t n) {
+        const GgufTensor* tensor = find(name, {uint64_t(n)});
+        if (!tensor) return {};
         std::vector<float> values(static_cast<size_t>(n));
-        if (const GgufTensor* tensor = find(name, {uint64_t(n)}))
-            tensor_traits(tensor->type).decode(tensor->data.data(), values.data(), n);
+        tensor_traits(tensor->type).decode(tensor->data.data(), values.data(), n);
         return values;
     }
 

@@ -43,6 +43,14 @@ Transformer::Transformer(const Model& model, KvCache& cache, const Kernels& kern
     logits_.resize(size_t(c_.n_vocab));
 }
 
+uint64_t Transformer::needed_bytes(const ModelConfig& c, const Kernels& kernels) {
+    const uint64_t d = uint64_t(c.d_model), ffn = uint64_t(c.d_ffn);
+    const uint64_t q = uint64_t(c.n_heads) * uint64_t(c.head_dim), kv = uint64_t(c.n_kv_heads) * uint64_t(c.head_dim);
+    const uint64_t widest = std::max({d, q, ffn});
+    const uint64_t floats = kMaxBatch * (3 * d + 4 * q + 2 * kv + 2 * ffn + widest / 32) + 2 * uint64_t(c.n_vocab);
+    return floats * sizeof(float) + kMaxBatch * widest * kernels.activation_bytes;
+}
+
 uint64_t Transformer::scratch_bytes() const {
     uint64_t floats = 0;
     for (const auto* rows : {&cos_, &sin_, &x_, &normed_, &q_, &k_, &v_, &mixed_, &gate_, &up_, &delta_, &scales_, &logits_})

@@ -25,6 +25,9 @@ public:
     // Returns the logits of the last token (n_vocab), or of all (n, n_vocab); valid until the next call.
     std::span<const float> forward(std::span<const int> tokens, Logits which);
 
+    // About what a Transformer of this shape allocates; for asking before it does.
+    static uint64_t needed_bytes(const ModelConfig& config, const Kernels& kernels);
+
     void reserve(int64_t positions) { attention_.reserve(positions); }
     uint64_t scratch_bytes() const;
 

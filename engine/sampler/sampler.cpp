@@ -36,14 +36,18 @@ bool likelier(const std::pair<float, int>& a, const std::pair<float, int>& b) {
     return a.first != b.first ? a.first > b.first : a.second < b.second;
 }
 
+// "0.7", "100"
+std::string short_text(double x) {
+    std::string digits = std::to_string(x);
+    digits.erase(digits.find_last_not_of('0') + 1);
+    if (digits.back() == '.') digits.pop_back();
+    return digits;
+}
+
 Status check_range(const char* name, double value, double low, double high) {
     if (value >= low && value <= high) return Done{};  // false for NaN
-    const auto text = [](double x) {
-        std::string digits = std::to_string(x);
-        return digits.substr(0, digits.find_last_not_of('0') + 1);
-    };
-    return Error{ErrorCode::invalid_argument,
-                 std::string(name) + " is " + text(value) + "; expected " + text(low) + " to " + text(high)};
+    return Error{ErrorCode::invalid_argument, std::string(name) + " is " + short_text(value) + "; expected " +
+                                                  short_text(low) + " to " + short_text(high)};
 }
 
 }  // namespace

@@ -139,7 +139,6 @@ export const text = {
     stopped: 'Stopped',
     reading: (total: number) => `Reading ${count(total)} tokens`,
     rereading: (total: number) => `Re-reading ${count(total)} tokens`,
-    ready: (name: string) => `${name} is ready`,
   },
 
   stats: {

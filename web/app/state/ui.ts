@@ -31,8 +31,7 @@ export const dialog = signal<Dialog>(undefined);
 /** Turns that are at least partly in view: [first, last]. */
 export const visibleTurns = signal<readonly [number, number]>([0, 0]);
 
-/** What a screen reader is told; the composer and the view of the conversation listen to the other two. */
-export const announcement = signal('');
+/** Asks the composer for focus, and the conversation to show a turn. */
 export const composerRequest = signal(0);
 export const turnRequest = signal<{ turn: number; focus: boolean } | undefined>(undefined);
 

@@ -1,42 +1,40 @@
 // What a screen reader hears while it would otherwise hear nothing: the streaming answer itself is not live.
-import { useSignalEffect } from '@preact/signals';
+import { computed, useSignal, useSignalEffect } from '@preact/signals';
 import { text } from '../strings';
 import { chat } from '../state/app';
-import { announcement } from '../state/ui';
+import type { Activity } from '../state/chat';
 
 const reminderMs = 15_000;
 
+// Progress changes many times a second; what matters here is only what kind of thing goes on.
+const kind = computed(() => chat.activity.value.kind);
+
 export function Announcer() {
+  const words = useSignal('');
+  const before = useSignal<Activity['kind']>('idle');
   useSignalEffect(() => {
-    const { kind } = chat.activity.value;
-    if (kind === 'reading') {
-      const { total, again } = chat.activity.peek() as Extract<typeof chat.activity.value, { kind: 'reading' }>;
-      if (announcement.peek() === '') announcement.value = again ? text.announce.rereading(total) : text.announce.reading(total);
-      return;
-    }
-    if (kind === 'idle') {
-      announcement.value = ending();
-      return;
-    }
-    if (kind !== 'answering') return;
-    announcement.value = text.announce.started;
+    const now = kind.value;
+    words.value = announce(before.peek(), chat.activity.peek());
+    before.value = now;
+    if (now !== 'answering') return;
     const timer = setInterval(() => {
-      announcement.value = '';
-      announcement.value = text.announce.writing;
+      // Said again only if it differs from what was said before.
+      words.value = words.peek() === text.announce.writing ? `${text.announce.writing} ` : text.announce.writing;
     }, reminderMs);
     return () => clearInterval(timer);
   });
   return (
     <p class="vh" role="status" aria-live="polite">
-      {announcement}
+      {words}
     </p>
   );
 }
 
-/** Said when nothing goes on any more. */
-function ending(): string {
+function announce(before: Activity['kind'], now: Activity): string {
+  if (now.kind === 'reading') return now.again ? text.announce.rereading(now.total) : text.announce.reading(now.total);
+  if (now.kind === 'answering') return text.announce.started;
+  if (now.kind !== 'idle' || before !== 'answering') return '';
   const last = chat.conversation.peek().turns.at(-1);
-  if (announcement.peek() === '' || !last?.end) return '';
-  if (last.end.reason === 'aborted') return text.announce.stopped;
+  if (!last?.end || last.end.reason === 'aborted') return text.announce.stopped;
   return text.announce.finished(last.text.split(/\s+/).filter(Boolean).length);
 }

@@ -23,8 +23,8 @@ export function Core({ runs, unit, step, class: name }: CoreProps) {
   const theme = settings.value.theme;
   const colours = coloursChanged.value;
   useEffect(() => {
+    const element = canvas.current!;
     const draw = () => {
-      const element = canvas.current!;
       const { width, pixel } = fitCanvas(element);
       let first = 0;
       const wanted = typeof runs === 'function' ? runs(element.clientWidth) : runs;
@@ -38,7 +38,7 @@ export function Core({ runs, unit, step, class: name }: CoreProps) {
     };
     draw();
     const observer = new ResizeObserver(draw);
-    observer.observe(canvas.current!);
+    observer.observe(element);
     return () => observer.disconnect();
   }, [runs, unit, step, theme, colours]);
   return <canvas ref={canvas} class={name} aria-hidden="true" />;

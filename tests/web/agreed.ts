@@ -1,0 +1,16 @@
+// What every build must compute (tests/engine/signature.h), for the WebAssembly builds.
+import { readFileSync } from 'node:fs';
+
+const header = readFileSync('tests/engine/signature.h', 'utf8');
+function constant(name: string): number {
+  const value = new RegExp(`constexpr \\w+ ${name} = (\\w+);`).exec(header)?.[1];
+  if (value === undefined) throw new Error(`tests/engine/signature.h has no constant ${name}`);
+  return Number(value);
+}
+
+export const agreed = {
+  signature: constant('kSignature'),
+  digest: constant('kLogitsDigest'),
+  tokens: Array.from({ length: constant('kDigestTokens') }, (_, i) => 3 + ((i * 7919) % 4000)),
+  memory: { keyType: 'hq4_0', valueType: 'hq4_0', keyWindow: 128, valueWindow: 128 },
+};

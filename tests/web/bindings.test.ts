@@ -1,0 +1,60 @@
+// One arithmetic: the module computes the bits that every build computes. And what the library relies on in the bindings.
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { EngineModule, NativeEngine } from '../../wasm/engine_module';
+import { agreed } from './agreed';
+import { defaultModel, instantiate } from './node_host';
+
+let module: EngineModule;
+let engine: NativeEngine;
+beforeEach(async () => {
+  module = await instantiate();
+  engine = new module.Engine();
+});
+afterEach(() => engine.delete());
+
+function open(): void {
+  const bytes = defaultModel();
+  expect(engine.reserve(bytes.length)).toBe(true);
+  engine.bytes().set(bytes);
+  expect(engine.open(bytes.length)).toBeUndefined();
+}
+
+test('the kernels have the agreed signature', () => {
+  expect(module.kernelSignature()).toBe(agreed.signature);
+});
+
+test('the logits of the shipped model have the agreed digest', () => {
+  open();
+  expect(engine.openSession(agreed.memory)).toBeUndefined();
+  expect(engine.scoreDigest(agreed.tokens)).toBe(agreed.digest);
+  expect(engine.simd()).toBe('wasm128');
+});
+
+test('growing keeps what was written, without needing the memory twice', () => {
+  const step = 2 ** 24;
+  for (let size = step; size <= 20 * step; size += step) {
+    expect(engine.reserve(size)).toBe(true);
+    engine.bytes()[size - 1] = size / step;
+  }
+  const bytes = engine.bytes();
+  for (let n = 1; n <= 20; ++n) expect(bytes[n * step - 1]).toBe(n);
+  open();
+  engine.openSession({});
+  expect(engine.stats().heapBytes).toBeLessThan(1.5 * 20 * step);
+});
+
+test('more memory than there is can be asked for, and nothing is lost', () => {
+  engine.reserve(16);
+  engine.bytes().fill(7);
+  expect(engine.reserve(4.2e9)).toBe(false);
+  expect([...engine.bytes()]).toEqual(new Array(16).fill(7));
+});
+
+test('tokens and text are each other', () => {
+  open();
+  const text = 'The sea, the sea! — naïve 👍';
+  expect(engine.decode(engine.encode(text, false, []), false)).toBe(text);
+  const [start, end] = ['<|im_start|>', '<|im_end|>'].map((special) => engine.encode(special, true, []));
+  expect([start, end]).toEqual([[1], [2]]);
+  expect(engine.encode('<|im_end|><|im_end|>', true, [10, 11])).toEqual([2, ...engine.encode('<|im_end|>', false, [])]);
+});
