@@ -7,7 +7,7 @@ import { must, output } from './tools.mjs';
 // Debian package: what it is for. Each purpose includes those before it.
 const purposes = {
   start: ['emscripten', 'cmake', 'ninja-build'],
-  build: ['g++', 'libcli11-dev', 'nlohmann-json3-dev'],
+  build: ['g++', 'libcli11-dev', 'libssl-dev', 'nlohmann-json3-dev'],
   test: [
     'ccache',
     'chromium',
@@ -56,8 +56,8 @@ function checkElsewhere(purpose) {
       purpose === 'start'
         ? ''
         : mac
-          ? ' cli11 nlohmann-json googletest'
-          : ' and the headers of CLI11, nlohmann-json, GoogleTest';
+          ? ' cli11 nlohmann-json openssl googletest'
+          : ' and the headers of CLI11, nlohmann-json, OpenSSL, GoogleTest';
     advice.push(
       mac
         ? `brew install cmake ninja${libraries}; xcode-select --install`

@@ -69,8 +69,9 @@ void summarise(PplResult& result) {
 double negative_log_likelihood(std::span<const float> logits, int target) {
     float top = logits[0];
     for (const float logit : logits) top = logit > top ? logit : top;
+    // Terms in single precision err by 1e-7 of themselves. In double they would take a quarter of a small model's time.
     double sum = 0;
-    for (const float logit : logits) sum += exp_f64(double(logit) - double(top));
+    for (const float logit : logits) sum += double(exp_f32(logit - top));
     return log_f64(sum) + double(top) - double(logits[size_t(target)]);
 }
 

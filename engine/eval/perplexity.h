@@ -41,7 +41,7 @@ constexpr int kBeyondWindow = 256;
 // `tokens` as the tokenizer made them, without BOS. Fails when there are too few to score.
 Result<PplResult> perplexity(const Model& model, std::span<const int> tokens, const PplOptions& options);
 
-// -log softmax(logits)[target], in double, written order.
+// -log softmax(logits)[target], summed in double, written order; relative error about 1e-7.
 double negative_log_likelihood(std::span<const float> logits, int target);
 
 }  // namespace strata

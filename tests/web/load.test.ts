@@ -1,0 +1,266 @@
+// Loading: from a file or a server that may do anything, and what is said about files that are no model for us.
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createEngine, type Engine, type LoadProgress, StrataError } from '../../web/lib';
+import { defaultModel, instantiate, nodeHost } from './node_host';
+
+const model = defaultModel();
+let engine: Engine;
+let server: Server | undefined;
+beforeEach(() => {
+  engine = createEngine(nodeHost);
+});
+afterEach(async () => {
+  await engine.close();
+  server?.closeAllConnections();
+  server?.close();
+});
+
+async function serve(answer: RequestListener): Promise<{ kind: 'url'; url: string }> {
+  const listening = createServer(answer);
+  server = listening;
+  await new Promise<void>((ready) => listening.listen(0, '127.0.0.1', ready));
+  return { kind: 'url', url: `http://127.0.0.1:${(listening.address() as AddressInfo).port}/model.gguf` };
+}
+const fileOf = (bytes: Uint8Array) => ({ kind: 'file' as const, file: new Blob([new Uint8Array(bytes)]) });
+
+async function failure(loading: Promise<unknown>): Promise<StrataError> {
+  const error: unknown = await loading.then(
+    () => new Error('it loaded'),
+    (reason) => reason,
+  );
+  if (!(error instanceof StrataError)) throw error;
+  await expect(engine.stats()).rejects.toMatchObject({ code: 'not_loaded' }); // nothing half-loaded stays
+  return error;
+}
+
+describe('a server', () => {
+  test('that says how long the file is: progress ends at the total, then the model is opened', async () => {
+    const source = await serve((_request, response) => {
+      response.writeHead(200, { 'content-length': model.length }).end(model);
+    });
+    const progress: LoadProgress[] = [];
+    const info = await engine.load(source, { onProgress: (step) => progress.push(step) });
+    expect(info.vocabulary).toBe(4096);
+    expect(progress[0]).toMatchObject({ phase: 'download', total: model.length });
+    expect(progress.at(-2)).toEqual({ phase: 'download', loaded: model.length, total: model.length });
+    expect(progress.at(-1)).toEqual({ phase: 'open', loaded: model.length, total: model.length });
+    const loaded = progress.map((step) => step.loaded);
+    expect(loaded).toEqual([...loaded].sort((a, b) => a - b));
+  });
+
+  test('that does not say', async () => {
+    const source = await serve((_request, response) => {
+      for (let at = 0; at < model.length; at += 1_000_000) response.write(model.subarray(at, at + 1_000_000));
+      response.end();
+    });
+    const progress: LoadProgress[] = [];
+    await engine.load(source, { onProgress: (step) => progress.push(step) });
+    expect(progress[0]!.total).toBeUndefined();
+    expect((await engine.stats()).heapBytes).toBeLessThan(64 * 2 ** 20);
+  });
+
+  test('that compresses: the announced length is not that of the file', async () => {
+    const source = await serve((_request, response) => {
+      const body = gzipSync(model, { level: 1 });
+      response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': body.length }).end(body);
+    });
+    expect((await engine.load(source)).vocabulary).toBe(4096);
+  });
+
+  test('that announces less than it sends', async () => {
+    // No HTTP client lets this through; a service worker or an extension can.
+    const response = new Response(model, { headers: { 'content-length': '1000' } });
+    const original = globalThis.fetch;
+    globalThis.fetch = async () => response;
+    try {
+      expect((await engine.load({ kind: 'url', url: 'http://host/model.gguf' })).vocabulary).toBe(4096);
+    } finally {
+      globalThis.fetch = original;
+    }
+  });
+
+  test('that breaks off', async () => {
+    const source = await serve((_request, response) => {
+      response.writeHead(200, { 'content-length': model.length });
+      response.write(model.subarray(0, 2_000_000), () => response.destroy());
+    });
+    expect(await failure(engine.load(source))).toMatchObject({
+      code: 'server',
+      message: expect.stringContaining('ended after'),
+    });
+  });
+
+  test('that ends early without an error', async () => {
+    const response = new Response(model.subarray(0, 2_000_000), {
+      headers: { 'content-length': String(model.length) },
+    });
+    const original = globalThis.fetch;
+    globalThis.fetch = async () => response;
+    try {
+      expect(await failure(engine.load({ kind: 'url', url: 'http://host/model.gguf' }))).toMatchObject({
+        code: 'server',
+        message: expect.stringContaining('2,000,000 of 6,273,216'),
+      });
+    } finally {
+      globalThis.fetch = original;
+    }
+  });
+
+  test.each([
+    [404, 'not_found'],
+    [403, 'not_found'],
+    [500, 'server'],
+  ])('that answers %i', async (status, code) => {
+    const source = await serve((_request, response) => {
+      response.writeHead(status).end('no');
+    });
+    expect(await failure(engine.load(source))).toMatchObject({
+      code,
+      message: expect.stringContaining(String(status)),
+    });
+  });
+
+  test('that is not there', async () => {
+    const source = await serve(() => {});
+    await new Promise((closed) => server!.close(closed));
+    expect(await failure(engine.load(source))).toMatchObject({
+      code: 'network',
+      message: expect.stringContaining('CORS'),
+    });
+  });
+
+  test('that sends a web page: known after the first bytes', async () => {
+    let sent = 0;
+    const source = await serve((_request, response) => {
+      response.writeHead(200, { 'content-length': 2 ** 30 });
+      const more = () => {
+        while (!response.destroyed && response.write('<html>'.repeat(10_000))) sent += 60_000;
+      };
+      response.on('drain', more);
+      more();
+    });
+    expect((await failure(engine.load(source))).code).toBe('not_gguf');
+    expect(sent).toBeLessThan(64 * 2 ** 20);
+  });
+});
+
+test('a load can be stopped, and another one started at once', async () => {
+  const source = await serve((_request, response) => {
+    response.writeHead(200, { 'content-length': model.length });
+    response.write(model.subarray(0, 1_000_000)); // and never the rest
+  });
+  const controller = new AbortController();
+  const stopped = engine.load(source, { signal: controller.signal, onProgress: () => controller.abort() });
+  const other = engine.load(fileOf(model));
+  await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+  expect((await other).vocabulary).toBe(4096);
+});
+
+test('a load that was stopped before it began', async () => {
+  expect((await failure(engine.load(fileOf(model), { signal: AbortSignal.abort() }))).code).toBe('aborted');
+});
+
+test('an address that does not answer leaves the model that is there', async () => {
+  await engine.load(fileOf(model));
+  const source = await serve((_request, response) => {
+    response.writeHead(404).end();
+  });
+  await expect(engine.load(source)).rejects.toMatchObject({ code: 'not_found' });
+  expect((await engine.stats()).positions).toBe(0);
+});
+
+describe('a file', () => {
+  /** The model with the first occurrence of one text, at or after another, replaced by one of the same length. */
+  function changed(after: string, from: string, to: string): Uint8Array {
+    const bytes = Buffer.from(model);
+    const at = bytes.indexOf(from, bytes.indexOf(after) + after.length);
+    if (at < 0 || from.length !== to.length) throw new Error(`no ${from} after ${after}`);
+    bytes.write(to, at);
+    return bytes;
+  }
+
+  function withTensorType(type: number): Uint8Array {
+    const bytes = Buffer.from(model);
+    const name = 'blk.0.attn_q.weight';
+    const at = bytes.indexOf(name) + name.length;
+    bytes.writeUInt32LE(type, at + 4 + 8 * bytes.readUInt32LE(at)); // behind the number of dimensions and the dimensions
+    return bytes;
+  }
+
+  test.each([
+    ['empty', new Uint8Array(), 'not_gguf', 'GGUF'],
+    ['of another kind', Buffer.from('PK\x03\x04 not a model, but long enough to be one'), 'not_gguf', 'GGUF'],
+    ['cut off in its header', model.subarray(0, 1000), 'corrupt_file', 'not downloaded completely'],
+    ['cut off in its weights', model.subarray(0, model.length - 1000), 'corrupt_file', 'not downloaded completely'],
+    ['of an unknown architecture', changed('general.architecture', 'llama', 'lambs'), 'unsupported_arch', 'lambs'],
+    [
+      'with an unknown pre-tokenizer',
+      changed('tokenizer.ggml.pre', 'smollm', 'smallm'),
+      'unsupported_tokenizer',
+      'smallm',
+    ],
+    ['with an unknown tensor type', withTensorType(19), 'unsupported_type', 'blk.0.attn_q.weight'],
+  ])('%s', async (_what, bytes, code, word) => {
+    const error = await failure(engine.load(fileOf(bytes)));
+    expect(error).toMatchObject({ code });
+    expect(error.message).toContain(word);
+  });
+
+  test('larger than any tab can hold: said before a byte is read', async () => {
+    const stream = () => new ReadableStream({ pull: () => Promise.reject(new Error('was read')) });
+    const huge = { size: 6e9, stream } as unknown as Blob;
+    expect(await failure(engine.load({ kind: 'file', file: huge }))).toMatchObject({
+      code: 'out_of_memory',
+      message: expect.stringMatching(/5\.6 GB.*4\.0 GB/),
+    });
+  });
+
+  test('that disappears while it is read', async () => {
+    const stream = () =>
+      new ReadableStream({ pull: () => Promise.reject(new DOMException('gone', 'NotReadableError')) });
+    const gone = { size: 1000, stream } as unknown as Blob;
+    expect((await failure(engine.load({ kind: 'file', file: gone }))).code).toBe('server');
+  });
+
+  test('without a chat template gets a named fallback', async (context) => {
+    const path = '../shared/data/models/stories260K-f32.gguf';
+    if (!existsSync(path)) return context.skip(`${path} is not here`);
+    const info = await engine.load(fileOf(readFileSync(path)));
+    expect(info.template).toMatchObject({ origin: 'fallback', name: expect.stringContaining('User:') });
+    for await (const piece of engine.generate([{ role: 'user', content: 'Hi' }], { maxTokens: 5 })) {
+      if (piece.kind === 'end') expect(piece.promptTokens).toBeGreaterThan(5);
+    }
+  });
+});
+
+test('an engine that traps says so, and can be loaded again', async () => {
+  let trap = false;
+  const fragile = createEngine({
+    maxThreads: async () => 1,
+    async instantiate() {
+      const module = await instantiate();
+      const { step } = module.Engine.prototype;
+      module.Engine.prototype.step = function () {
+        if (trap) throw new WebAssembly.RuntimeError('unreachable');
+        return step.call(this);
+      };
+      return module;
+    },
+  });
+  const first = async () => {
+    for await (const piece of fragile.generate('Once upon a time', { maxTokens: 2 }))
+      if (piece.kind === 'end') return piece;
+  };
+  await fragile.load(fileOf(model));
+  trap = true;
+  await expect(first()).rejects.toMatchObject({ code: 'worker_died' });
+  await expect(fragile.stats()).rejects.toMatchObject({ code: 'not_loaded' });
+  trap = false;
+  await fragile.load(fileOf(model));
+  expect(await first()).toMatchObject({ reason: 'max_tokens' });
+  await fragile.close();
+});
