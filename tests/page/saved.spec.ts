@@ -1,0 +1,137 @@
+// What must survive: a reload, a tab that is closed in mid-answer, an engine that dies.
+import { expect, type Page, test } from '@playwright/test';
+import { answers, answerTo, ask, atRest, longText, message, modelName, open, plant, questions, said, answered, expectModel } from './page';
+
+test('after a reload the conversation is there, its memory is read again, and it goes on', async ({ page }) => {
+  await open(page);
+  await answerTo(page, 'My name is Robert.');
+  const question = longText(1200);
+  const answer = await answerTo(page, question);
+  await page.reload();
+  await expect(questions(page)).toHaveText(['My name is Robert.', question]);
+  await expect(answers(page).last()).toHaveText(answer);
+  await expect(page.getByText(/^Re-reading [\d,]+ of [\d,]+ tokens/)).toBeVisible();
+  await atRest(page);
+  expect(await answerTo(page, 'What is my name?')).toContain('Robert');
+});
+
+test('the words of an answer that was cut off by closing the tab are kept', async ({ page }) => {
+  await open(page);
+  await ask(page, 'Tell me a story.');
+  const answer = answers(page).first();
+  await expect(answer).not.toBeEmpty();
+  const before = await answer.innerText();
+  await page.reload();
+  await expect(answer).toContainText(before.trim());
+  await expect(page.locator('.turn.ans .acts')).toContainText('Interrupted');
+  await atRest(page);
+  await answerTo(page, 'Go on.');
+});
+
+test('when the engine dies the page says so, keeps the conversation, and starts a fresh one', async ({ page }) => {
+  await open(page);
+  await answerTo(page, 'My name is Robert.');
+  await killEngine(page);
+  await ask(page, 'What is my name?');
+  const fault = page.getByRole('alert');
+  await expect(fault).toContainText('The engine stopped.');
+  await expect(fault).toContainText('conversation is kept');
+  await expect(questions(page)).toHaveCount(2);
+  await fault.getByRole('button', { name: 'Start it again' }).click();
+  await expect(fault).toBeHidden();
+  await page.getByRole('button', { name: 'Answer now' }).click();
+  await expect(answers(page).last()).toContainText('Robert');
+});
+
+test('an engine that dies in mid-answer leaves what it has said', async ({ page }) => {
+  await open(page);
+  await ask(page, 'Tell me a story.');
+  await expect(answers(page).first()).not.toBeEmpty();
+  await killEngine(page);
+  await expect(page.getByRole('alert')).toContainText('The engine stopped.');
+  await expect(answers(page).first()).not.toBeEmpty();
+  await expect(page.locator('.turn.ans .acts').first()).toContainText('Interrupted');
+  await page.getByRole('button', { name: 'Start it again' }).click();
+  await expectModel(page, modelName);
+  await atRest(page);
+  await answerTo(page, 'Hello.');
+});
+
+test('conversations are listed, found, renamed and deleted', async ({ page }) => {
+  await open(page);
+  await answerTo(page, 'My cat is called Misty.');
+  await page.getByRole('button', { name: 'New conversation' }).click();
+  await answerTo(page, 'My horse is called Thunder.');
+  const rail = page.getByRole('complementary', { name: 'Conversations' });
+  const entries = rail.locator('.chat-link');
+  await expect(entries).toHaveCount(2);
+
+  await page.keyboard.press('Control+k');
+  await page.getByRole('searchbox').fill('misty');
+  await expect(entries).toHaveCount(1);
+  await entries.click();
+  await expect(questions(page)).toHaveText(['My cat is called Misty.']);
+  await page.getByRole('searchbox').press('Escape');
+  await expect(entries).toHaveCount(2);
+
+  await entries.filter({ hasText: 'Misty' }).hover();
+  await rail.getByRole('button', { name: 'Rename “My cat is called Misty.”' }).click();
+  await page.getByRole('textbox', { name: 'New title' }).fill('The cat');
+  await page.keyboard.press('Enter');
+  await expect(entries.filter({ hasText: 'The cat' })).toHaveCount(1);
+  await expect(page.getByRole('heading', { name: 'The cat', level: 1 })).toBeVisible();
+
+  await entries.filter({ hasText: 'The cat' }).hover();
+  await rail.getByRole('button', { name: 'Delete “The cat”' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await expect(entries).toHaveCount(1);
+  await page.reload();
+  await expect(entries).toHaveText(/My horse is called Thunder/);
+});
+
+test('a conversation of 2,000 messages opens fast, and typing in it is not slow', async ({ page }) => {
+  await open(page);
+  const turns = Array.from({ length: 1000 }, (_, i) => [
+    said(`Question ${i + 1}: what about the *north* bed?`),
+    answered(`Answer ${i + 1}: **water** it in the morning.\n\n- first the clay\n- then the herbs\n\n\`\`\`py\nprint(${i})\n\`\`\``),
+  ]).flat();
+  await plant(page, turns);
+  await page.reload({ waitUntil: 'commit' });
+  const last = page.getByText('Question 1000:');
+  await expect(last).toBeInViewport();
+  const openedMs = await page.evaluate(() => performance.now());
+  expect(openedMs).toBeLessThan(4000);
+
+  // The engine reads in the background; the page must stay quick all the same.
+  await message(page).fill('');
+  const typed = await page.evaluate(async () => {
+    const box = document.querySelector<HTMLTextAreaElement>('#say')!;
+    let longest = 0;
+    for (let i = 0; i < 30; ++i) {
+      const started = performance.now();
+      box.value += 'a';
+      box.dispatchEvent(new InputEvent('input', { bubbles: true }));
+      await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+      longest = Math.max(longest, performance.now() - started);
+    }
+    return longest;
+  });
+  expect(typed).toBeLessThan(200);
+
+  await page.getByRole('region', { name: 'Conversation' }).evaluate((scroll) => {
+    scroll.scrollTop = 0;
+  });
+  await expect(page.getByText('Question 1:', { exact: false }).first()).toBeInViewport();
+  await expect(page.locator('.turn.ans .code').first()).toBeVisible(); // formatted as it comes into view
+});
+
+/** An error that nobody catches ends the worker, as running out of memory does. */
+async function killEngine(page: Page): Promise<void> {
+  const worker = page.workers().find(({ url }) => /worker/.test(url()));
+  if (!worker) throw new Error('The page has no engine worker.');
+  await worker.evaluate(() => {
+    setTimeout(() => {
+      throw new Error('killed by the test');
+    });
+  });
+}
