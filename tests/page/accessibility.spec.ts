@@ -17,7 +17,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
   for (const [size, viewport] of Object.entries(sizes)) {
     test(`nothing serious: ${colorScheme}, ${size}`, async ({ browser }) => {
       const phone = size === 'phone';
-      const context = await browser.newContext({ viewport, colorScheme, hasTouch: phone, isMobile: phone });
+      const context = await browser.newContext({ viewport, colorScheme, reducedMotion: 'reduce', hasTouch: phone, isMobile: phone });
       const page = await context.newPage();
       await open(page);
       await expectNothingSerious(page, 'start');

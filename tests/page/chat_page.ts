@@ -5,7 +5,7 @@ import { expect, type Page } from '@playwright/test';
 export async function ask(page: Page, question: string): Promise<void> {
   const answers = page.locator('li.ans');
   const before = await answers.count();
-  await page.getByRole('textbox').fill(question);
+  await page.getByRole('textbox', { name: 'Message' }).fill(question);
   await page.keyboard.press('Enter');
   await expect(answers).toHaveCount(before + 1);
   await expect(answers.last()).toHaveAttribute('aria-busy', 'false');

@@ -26,7 +26,9 @@ export function perSecond(n: number): string {
 }
 
 export function seconds(ms: number): string {
-  return ms < 950 ? `${(Math.max(10, ms) / 1000).toFixed(ms < 95 ? 2 : 1)}${nbsp}s` : `${upToOne.format(ms / 1000)}${nbsp}s`;
+  return ms < 950
+    ? `${(Math.max(10, ms) / 1000).toFixed(ms < 95 ? 2 : 1)}${nbsp}s`
+    : `${upToOne.format(ms / 1000)}${nbsp}s`;
 }
 
 /** 5.8M, 494M, 1.2B parameters. */

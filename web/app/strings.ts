@@ -208,7 +208,8 @@ export const text = {
     windowTokens: (n: number) => (n === 0 ? 'None' : `${count(n)} tokens`),
     windowUneven: (keys: number, values: number) => `${count(keys)} keys, ${count(values)} values`,
     consequence: 'A change re-reads the conversation.',
-    trained: (n: number) => `This model was trained on ${count(n)} tokens at once. Beyond that it still remembers, but less surely.`,
+    trained: (n: number) =>
+      `This model was trained on ${count(n)} tokens at once. Beyond that it still remembers, but less surely.`,
     types: {
       fp32: '32 bits, exact',
       fp16: '16 bits, half precision',

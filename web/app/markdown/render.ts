@@ -6,14 +6,15 @@ import remend from 'remend';
 import { text } from '../strings';
 import { copyButton } from '../view/copy';
 
-const escape = (s: string) => s.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
+const escapeHtml = (s: string) =>
+  s.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
 
 const parser = new Marked({
   gfm: true,
   breaks: true,
   renderer: {
-    html: ({ text: source }) => escape(source),
-    image: ({ href, text: label }) => `<a href="${escape(href)}">${escape(label || href)}</a>`,
+    html: ({ text: source }) => escapeHtml(source),
+    image: ({ href, text: label }) => `<a href="${escapeHtml(href)}">${escapeHtml(label || href)}</a>`,
     checkbox: ({ checked }) => (checked ? '☑ ' : '☐ '),
     heading({ tokens, depth }) {
       const level = Math.min(6, depth + 2); // below the heading of the answer
@@ -22,8 +23,9 @@ const parser = new Marked({
   },
 });
 
+const words = (list: string) => list.split(' ');
 const allowed = {
-  ALLOWED_TAGS: 'p br strong em del code pre ul ol li blockquote h3 h4 h5 h6 hr table thead tbody tr th td a'.split(' '),
+  ALLOWED_TAGS: words('p br strong em del code pre ul ol li blockquote h3 h4 h5 h6 hr table thead tbody tr th td a'),
   ALLOWED_ATTR: ['href', 'class', 'start', 'align'],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
   RETURN_DOM_FRAGMENT: true as const,
@@ -53,7 +55,10 @@ function codeFigure(pre: HTMLPreElement): HTMLElement {
   const caption = document.createElement('figcaption');
   const name = document.createElement('span');
   name.textContent = language ?? text.chat.code;
-  caption.append(name, copyButton(() => pre.textContent ?? ''));
+  caption.append(
+    name,
+    copyButton(() => pre.textContent ?? ''),
+  );
   const figure = document.createElement('figure');
   figure.className = 'code';
   const copy = pre.cloneNode(true) as HTMLPreElement;

@@ -39,7 +39,11 @@ export class MarkdownView {
     caret.ariaHidden = 'true';
     const blocks = 'p, li, ul, ol, blockquote, h3, h4, h5, h6, figure, pre, code, .table, table, tbody, tr, td';
     let place = this.#root;
-    while (place.lastElementChild instanceof HTMLElement && place.lastElementChild.matches(blocks) && !textAfter(place)) {
+    while (
+      place.lastElementChild instanceof HTMLElement &&
+      place.lastElementChild.matches(blocks) &&
+      !textAfter(place)
+    ) {
       place = place.lastElementChild;
     }
     place.append(caret);
@@ -47,4 +51,5 @@ export class MarkdownView {
 }
 
 // Whether words stand behind the last element.
-const textAfter = (place: HTMLElement) => place.lastChild !== place.lastElementChild && place.lastChild?.textContent?.trim() !== '';
+const textAfter = (place: HTMLElement) =>
+  place.lastChild !== place.lastElementChild && place.lastChild?.textContent?.trim() !== '';

@@ -171,8 +171,18 @@ function TierSettings() {
   return (
     <fieldset class="tier-settings">
       <legend>{text.memory.settings}</legend>
-      <TypeField label={text.memory.keyType} types={keyTypes} value={memory.keyType} onChange={(keyType) => set({ keyType })} />
-      <TypeField label={text.memory.valueType} types={valueTypes} value={memory.valueType} onChange={(valueType) => set({ valueType })} />
+      <TypeField
+        label={text.memory.keyType}
+        types={keyTypes}
+        value={memory.keyType}
+        onChange={(keyType) => set({ keyType })}
+      />
+      <TypeField
+        label={text.memory.valueType}
+        types={valueTypes}
+        value={memory.valueType}
+        onChange={(valueType) => set({ valueType })}
+      />
       <label class="row">
         <span>{text.memory.window}</span>
         <select

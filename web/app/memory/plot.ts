@@ -29,7 +29,12 @@ export class MemoryPlot {
       this.#plot = new uPlot(this.#options(tiers, width), [[]], this.#host);
       this.#made = wanted;
     }
-    this.#plot!.setData(plotData(samples, tiers.map(({ label }) => label)));
+    this.#plot!.setData(
+      plotData(
+        samples,
+        tiers.map(({ label }) => label),
+      ),
+    );
   }
 
   /** Draws from scratch at the next show(): colours have changed. */
@@ -50,7 +55,13 @@ export class MemoryPlot {
       const colour = token(`--tier-${levelOf(bits)}`);
       return { label, fill: colour, stroke: token('--surface'), width: 1, points: { show: false } };
     });
-    const plain: uPlot.Series = { label: text.memory.plain, stroke: token('--text'), width: 1.5, dash: [5, 4], points: { show: false } };
+    const plain: uPlot.Series = {
+      label: text.memory.plain,
+      stroke: token('--text'),
+      width: 1.5,
+      dash: [5, 4],
+      points: { show: false },
+    };
     const axis = { font, stroke: token('--muted'), ticks: { show: false } };
     return {
       width,
@@ -61,7 +72,14 @@ export class MemoryPlot {
       scales: { x: { time: false }, y: { range: (_, __, top) => [0, Math.max(top, 1) * 1.02] } },
       series: [{}, ...areas, plain],
       axes: [
-        { ...axis, size: 20, gap: 4, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => count(tick)), space: 64 },
+        {
+          ...axis,
+          size: 20,
+          gap: 4,
+          grid: { show: false },
+          values: (_, ticks) => ticks.map((tick) => count(tick)),
+          space: 64,
+        },
         {
           ...axis,
           size: 52,

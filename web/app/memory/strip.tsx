@@ -89,7 +89,14 @@ export function Strip() {
   };
   const onKey = (event: KeyboardEvent) => {
     const at = pointed.value ? slices.findIndex(({ first }) => first === pointed.value!.first) : slices.length - 1;
-    const next = { ArrowUp: at - 1, ArrowDown: at + 1, PageUp: at - 16, PageDown: at + 16, Home: 0, End: slices.length - 1 }[event.key];
+    const next = {
+      ArrowUp: at - 1,
+      ArrowDown: at + 1,
+      PageUp: at - 16,
+      PageDown: at + 16,
+      Home: 0,
+      End: slices.length - 1,
+    }[event.key];
     if (next !== undefined) pointed.value = slices[Math.max(0, Math.min(slices.length - 1, next))];
     else if (event.key === 'Enter' && pointed.value) goTo(pointed.value.first, true);
     else if (event.key.toLowerCase() === 'm' && !event.ctrlKey && !event.metaKey) toggleDrawer();

@@ -74,7 +74,14 @@ function pendingSlices(tokens: number, positions: number, room: number, pixel: n
   const group = groupSize(cells, room, length);
   return Array.from({ length: Math.ceil(cells / group) }, (_, i) => {
     const first = positions + i * group * cellTokens;
-    return { at: 0, length, first, end: Math.min(positions + tokens, first + group * cellTokens), bits: 32, pending: true };
+    return {
+      at: 0,
+      length,
+      first,
+      end: Math.min(positions + tokens, first + group * cellTokens),
+      bits: 32,
+      pending: true,
+    };
   });
 }
 
@@ -103,7 +110,8 @@ export function stripTicks(turnStarts: number[], at: (token: number) => number, 
   const turns = turnStarts.length;
   const add = (turn: number) => {
     const place = at(turnStarts[turn - 1]!);
-    if (ticks.every((tick) => Math.abs(tick.at - place) >= tickDistance)) ticks.push({ at: place, label: String(turn) });
+    if (ticks.every((tick) => Math.abs(tick.at - place) >= tickDistance))
+      ticks.push({ at: place, label: String(turn) });
   };
   if (turns === 0) return ticks;
   add(1);

@@ -31,7 +31,12 @@ export function fitCanvas(canvas: HTMLCanvasElement): { width: number; height: n
   return { width, height, pixel: Math.max(1, Math.round(ratio)) };
 }
 
-export function paintStrip(canvas: HTMLCanvasElement, layout: StripLayout, style: StripStyle, colours: StripColours): void {
+export function paintStrip(
+  canvas: HTMLCanvasElement,
+  layout: StripLayout,
+  style: StripStyle,
+  colours: StripColours,
+): void {
   const context = canvas.getContext('2d');
   if (!context) return; // no canvas in this browser: the table says the same
   const ratio = devicePixelRatio || 1;
@@ -54,7 +59,13 @@ export function paintStrip(canvas: HTMLCanvasElement, layout: StripLayout, style
 
 type Box = [x: number, y: number, width: number, height: number];
 
-function outline(context: CanvasRenderingContext2D, [x, y, w, h]: Box, colour: string, pixel: number, dash: number[]): void {
+function outline(
+  context: CanvasRenderingContext2D,
+  [x, y, w, h]: Box,
+  colour: string,
+  pixel: number,
+  dash: number[],
+): void {
   context.strokeStyle = colour;
   context.lineWidth = pixel;
   context.setLineDash(dash);

@@ -9,7 +9,11 @@ import { change, type ModelChoice, settings } from './settings';
 import { openStore, type Store, TabStore } from './store';
 import { dialog, focusComposer, narrow, railOpen, toggleDrawer, toggleRail } from './ui';
 
-export const includedModel = { kind: 'url', url: 'models/pocket-chat-5.8m-q8_0.gguf', name: text.model.included } as const;
+export const includedModel = {
+  kind: 'url',
+  url: 'models/pocket-chat-5.8m-q8_0.gguf',
+  name: text.model.included,
+} as const;
 const lastConversation = 'strata.conversation';
 
 /** Whether this browser keeps conversations at all. */
@@ -64,7 +68,8 @@ export async function openUrl(url: string): Promise<void> {
   dialog.value = undefined;
   const name = nameOf(url);
   await chat.open({ kind: 'url', url, name }, name);
-  if (chat.model.value?.source.kind === 'url' && chat.model.value.source.url === url) change({ model: { kind: 'url', url } });
+  if (chat.model.value?.source.kind === 'url' && chat.model.value.source.url === url)
+    change({ model: { kind: 'url', url } });
 }
 
 export async function newConversation(): Promise<void> {

@@ -1,7 +1,15 @@
 // What happens when a person acts: one conversation, one engine, one thing at a time. Views read the signals and call the
 // methods; everything that can fail ends in `fault`, and no failure loses text.
 import { batch, signal } from '@preact/signals';
-import { type Engine, type LoadProgress, type MemoryOptions, type ModelInfo, type ModelSource, type Piece, StrataError } from '../../lib';
+import {
+  type Engine,
+  type LoadProgress,
+  type MemoryOptions,
+  type ModelInfo,
+  type ModelSource,
+  type Piece,
+  StrataError,
+} from '../../lib';
 import { drawnBits } from '../memory/tiers';
 import {
   type AnswerEnd,

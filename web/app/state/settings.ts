@@ -66,7 +66,8 @@ export function parseSettings(saved: unknown): Settings {
       keyWindow: oneOf(memory.keyWindow, windows, defaults.memory.keyWindow),
       valueWindow: oneOf(memory.valueWindow, windows, defaults.memory.valueWindow),
     },
-    model: model.kind === 'url' && typeof model.url === 'string' ? { kind: 'url', url: model.url } : { kind: 'included' },
+    model:
+      model.kind === 'url' && typeof model.url === 'string' ? { kind: 'url', url: model.url } : { kind: 'included' },
   };
 }
 
@@ -75,7 +76,8 @@ export function samplingValue(name: SamplingField, value: unknown): number {
   return typeof value === 'number' && value >= min && value <= max ? value : defaults.sampling[name];
 }
 
-const fields = (value: unknown) => (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+const fields = (value: unknown) =>
+  (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
 function oneOf<T>(value: unknown, allowed: readonly T[], otherwise: T): T {
   return allowed.includes(value as T) ? (value as T) : otherwise;
 }

@@ -48,7 +48,14 @@ class IndexedDbStore implements Store {
     const summary = await transaction.objectStore('summaries').get(id);
     if (!summary) return undefined;
     const { title, created, updated, systemPrompt } = summary;
-    return { id, title, created, updated, systemPrompt, turns: await transaction.objectStore('turns').getAll(turnsOf(id)) };
+    return {
+      id,
+      title,
+      created,
+      updated,
+      systemPrompt,
+      turns: await transaction.objectStore('turns').getAll(turnsOf(id)),
+    };
   }
 
   async saveSummary(summary: Summary): Promise<void> {

@@ -40,15 +40,43 @@ function Top({ railOpen: open }: { railOpen: boolean }) {
   const name = chat.model.value?.name ?? text.model.none;
   return (
     <header class="top">
-      <button type="button" class="icon" aria-label={text.rail.toggle} aria-expanded={open} onClick={() => toggleRail(!open)}>
-        <svg viewBox="0 0 16 16" width="16" height="16" fill="none" stroke="currentColor" stroke-width="1.5" aria-hidden="true">
+      <button
+        type="button"
+        class="icon"
+        aria-label={text.rail.toggle}
+        aria-expanded={open}
+        onClick={() => toggleRail(!open)}
+      >
+        <svg
+          viewBox="0 0 16 16"
+          width="16"
+          height="16"
+          fill="none"
+          stroke="currentColor"
+          stroke-width="1.5"
+          aria-hidden="true"
+        >
           <path d="M2 3.5h12M2 8h12M2 12.5h8" />
         </svg>
       </button>
       {turns.length > 0 ? <h1>{title}</h1> : <p class="title" />}
-      <button type="button" class="text-btn" aria-haspopup="dialog" aria-label={text.model.choose(name)} onClick={openModels}>
+      <button
+        type="button"
+        class="text-btn"
+        aria-haspopup="dialog"
+        aria-label={text.model.choose(name)}
+        onClick={openModels}
+      >
         {name}
-        <svg viewBox="0 0 10 6" width="10" height="6" fill="none" stroke="currentColor" stroke-width="1.5" aria-hidden="true">
+        <svg
+          viewBox="0 0 10 6"
+          width="10"
+          height="6"
+          fill="none"
+          stroke="currentColor"
+          stroke-width="1.5"
+          aria-hidden="true"
+        >
           <path d="M1 1l4 4 4-4" />
         </svg>
       </button>

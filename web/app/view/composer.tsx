@@ -106,5 +106,7 @@ export function Composer() {
 /** While memory is only re-read, a new message may be sent: it goes on from there. */
 function answering(): boolean {
   const activity = chat.activity.peek();
-  return activity.kind === 'answering' || activity.kind === 'waiting' || (activity.kind === 'reading' && !activity.again);
+  return (
+    activity.kind === 'answering' || activity.kind === 'waiting' || (activity.kind === 'reading' && !activity.again)
+  );
 }

@@ -17,9 +17,7 @@ export function Doing() {
   }
   if (activity.kind === 'waiting') {
     return (
-      <Place busy>
-        {chat.opening.value ? <OpeningProgress /> : <p class="note">{text.chat.waitingForModel}</p>}
-      </Place>
+      <Place busy>{chat.opening.value ? <OpeningProgress /> : <p class="note">{text.chat.waitingForModel}</p>}</Place>
     );
   }
   if (activity.kind === 'answering') return null;

@@ -56,9 +56,13 @@ export function ModelDialog() {
 
 function Facts({ info }: { info: ModelInfo }) {
   const { factNames } = text.model;
-  const template = info.template.origin === 'file' ? text.model.templateFile : text.model.templateFallback(info.template.name);
+  const template =
+    info.template.origin === 'file' ? text.model.templateFile : text.model.templateFallback(info.template.name);
   const facts: [string, string][] = [
-    [factNames.architecture, `${info.architecture}, ${count(info.layers)} × ${count(info.kvHeads)} × ${count(info.headDim)}`],
+    [
+      factNames.architecture,
+      `${info.architecture}, ${count(info.layers)} × ${count(info.kvHeads)} × ${count(info.headDim)}`,
+    ],
     [factNames.parameters, parameters(info.parameters)],
     [factNames.weights, text.model.weights(info.weightTypes, info.weightBytes)],
     [factNames.trained, text.model.trained(info.trainedLength)],

@@ -32,7 +32,14 @@ export function OwnModel({ id }: { id: string }) {
         <label class="vh" for={`${id}-url`}>
           {text.model.urlLabel}
         </label>
-        <input ref={url} id={`${id}-url`} type="url" placeholder={text.model.urlPlaceholder} spellcheck={false} required />
+        <input
+          ref={url}
+          id={`${id}-url`}
+          type="url"
+          placeholder={text.model.urlPlaceholder}
+          spellcheck={false}
+          required
+        />
         <button type="submit" class="btn">
           {text.model.openUrl}
         </button>

@@ -142,7 +142,15 @@ function Conversations() {
   );
 }
 
-function SearchField({ words, onInput, onEnd }: { words: string; onInput: (typed: string) => void; onEnd: () => void }) {
+function SearchField({
+  words,
+  onInput,
+  onEnd,
+}: {
+  words: string;
+  onInput: (typed: string) => void;
+  onEnd: () => void;
+}) {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current!.focus(), []);
   return (
@@ -186,7 +194,12 @@ function Entry({ entry, onDelete }: { entry: Summary; onDelete: () => void }) {
   }
   return (
     <li>
-      <button type="button" class="chat-link" aria-current={current ? 'page' : undefined} onClick={() => void openConversation(entry.id)}>
+      <button
+        type="button"
+        class="chat-link"
+        aria-current={current ? 'page' : undefined}
+        onClick={() => void openConversation(entry.id)}
+      >
         <span>{title}</span>
         <Core runs={entry.core} unit={2} step={1.6} class="core" />
         <small>{text.rail.tokens(entry.tokens)}</small>

@@ -24,9 +24,13 @@ export class ScrollKeeper {
       },
       { passive: true },
     );
-    element.addEventListener('touchmove', ({ touches }) => this.#letGoIf((touches[0]?.clientY ?? 0) - this.#touchY > touchMost), {
-      passive: true,
-    });
+    element.addEventListener(
+      'touchmove',
+      ({ touches }) => this.#letGoIf((touches[0]?.clientY ?? 0) - this.#touchY > touchMost),
+      {
+        passive: true,
+      },
+    );
   }
 
   /** Call when the content has grown. */

@@ -2,7 +2,15 @@
 import { useSignal } from '@preact/signals';
 import { text } from '../strings';
 import { chat, openModels } from '../state/app';
-import { change, defaults, type SamplingField, samplingRanges, samplingValue, settings, type Theme } from '../state/settings';
+import {
+  change,
+  defaults,
+  type SamplingField,
+  samplingRanges,
+  samplingValue,
+  settings,
+  type Theme,
+} from '../state/settings';
 import { dialog } from '../state/ui';
 import { Sheet } from './sheet';
 
@@ -79,7 +87,12 @@ function ThemeField() {
       <legend>{text.settings.theme}</legend>
       {themes.map((theme) => (
         <label key={theme}>
-          <input type="radio" name="theme" checked={settings.value.theme === theme} onChange={() => change({ theme })} />
+          <input
+            type="radio"
+            name="theme"
+            checked={settings.value.theme === theme}
+            onChange={() => change({ theme })}
+          />
           <span>{text.settings.themes[theme]}</span>
         </label>
       ))}

@@ -1,0 +1,196 @@
+// The chat against an engine that does as it is told: what is shown, what is saved, and what becomes of failures.
+import { beforeEach, describe, expect, test } from 'vitest';
+import { Chat } from '../../web/app/state/chat';
+import { TabStore } from '../../web/app/state/store';
+import { type Engine, type Message, type ModelInfo, type Piece, StrataError } from '../../web/lib';
+
+const info: ModelInfo = {
+  name: 'Test',
+  architecture: 'llama',
+  parameters: 1,
+  weightBytes: 1,
+  weightTypes: 'F32 1',
+  trainedLength: 128,
+  layers: 1,
+  kvHeads: 1,
+  headDim: 8,
+  vocabulary: 8,
+  template: { origin: 'file', name: 'file' },
+  simd: 'scalar',
+  threads: 1,
+};
+
+/** Answers with `words`, one piece each; waits before a word that is `wait`, dies at one that is `die`. */
+class FakeEngine implements Engine {
+  static answer: string[] = [];
+  static loadFails: StrataError | undefined;
+  static generated: Message[][] = [];
+  static reads: Message[][] = [];
+
+  async load(): Promise<ModelInfo> {
+    if (FakeEngine.loadFails) throw FakeEngine.loadFails;
+    return info;
+  }
+  async *generate(input: Message[] | string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<Piece> {
+    FakeEngine.generated.push(input as Message[]);
+    yield { kind: 'reading', done: 3, total: 3 };
+    let said = 0;
+    for (const word of FakeEngine.answer) {
+      if (word === 'die') throw new StrataError('worker_died', 'The worker stopped.');
+      if (word === 'wait') await new Promise<void>((go) => signal?.addEventListener('abort', () => go()));
+      if (signal?.aborted) break;
+      yield { kind: 'text', text: word, positions: 3 + ++said };
+    }
+    const reason = signal?.aborted ? 'aborted' : 'end_of_turn';
+    yield { kind: 'end', reason, promptTokens: 3, generatedTokens: said, firstTokenMs: 5, tokensPerSecond: 40 };
+  }
+  async *read(messages: Message[]): AsyncGenerator<Piece> {
+    FakeEngine.reads.push(messages);
+    yield { kind: 'reading', done: 1, total: 1 };
+  }
+  async reset(): Promise<void> {}
+  async stats() {
+    return { policy: '', positions: 1, bytes: 8, bytesFp16: 4, bytesFp32: 8, tiers: [], heapBytes: 8 };
+  }
+  async layout() {
+    return [];
+  }
+  async countTokens() {
+    return 1;
+  }
+  async close(): Promise<void> {}
+}
+
+const source = { kind: 'url', url: 'm.gguf' } as const;
+let store: TabStore;
+let chat: Chat;
+
+beforeEach(async () => {
+  Object.assign(FakeEngine, { answer: ['Hel', 'lo.'], loadFails: undefined, generated: [], reads: [] });
+  store = new TabStore();
+  chat = new Chat(() => new FakeEngine(), store);
+  await chat.open(source, 'Test');
+});
+
+const shown = () => chat.conversation.value.turns.map(({ text }) => text);
+const saved = async () => (await store.load(chat.conversation.value.id))?.turns.map(({ text }) => text);
+
+describe('talking', () => {
+  test('an answer is shown, ended and saved, and the title is what was said first', async () => {
+    await chat.send('Hi there');
+    expect(shown()).toEqual(['Hi there', 'Hello.']);
+    expect(chat.conversation.value.turns[1]!.end).toEqual({
+      reason: 'end_of_turn',
+      firstTokenMs: 5,
+      tokensPerSecond: 40,
+    });
+    expect(chat.conversation.value.title).toBe('Hi there');
+    expect(chat.activity.value.kind).toBe('idle');
+    expect(await saved()).toEqual(['Hi there', 'Hello.']);
+  });
+
+  test('Stop keeps what was written', async () => {
+    FakeEngine.answer = ['Once ', 'wait', 'never'];
+    const sent = chat.send('A story');
+    await expect.poll(() => chat.live.value).toBe('Once ');
+    await chat.stop();
+    await sent;
+    expect(shown()).toEqual(['A story', 'Once ']);
+    expect(chat.conversation.value.turns[1]!.end!.reason).toBe('aborted');
+    expect(chat.fault.value).toBeUndefined();
+  });
+
+  test('another answer takes the place of the last one', async () => {
+    await chat.send('Hi');
+    FakeEngine.answer = ['Good day.'];
+    await chat.answer();
+    expect(shown()).toEqual(['Hi', 'Good day.']);
+    expect(FakeEngine.generated.at(-1)).toEqual([{ role: 'user', content: 'Hi' }]);
+    expect(await saved()).toEqual(['Hi', 'Good day.']);
+  });
+
+  test('an edited message takes its answer with it', async () => {
+    await chat.send('Hi');
+    await chat.send('How are you?');
+    await chat.send('Where are you?', 2);
+    expect(shown()).toEqual(['Hi', 'Hello.', 'Where are you?', 'Hello.']);
+    expect(await saved()).toEqual(shown());
+  });
+});
+
+describe('failures', () => {
+  test('an engine that dies in mid-answer leaves the words, a cause and a way on', async () => {
+    FakeEngine.answer = ['Half', 'die'];
+    await chat.send('Hi');
+    expect(shown()).toEqual(['Hi', 'Half']);
+    expect(chat.conversation.value.turns[1]!.end!.reason).toBe('interrupted');
+    expect(chat.fault.value).toMatchObject({ code: 'worker_died', wayOn: 'open again' });
+    expect(await saved()).toEqual(['Hi', 'Half']);
+  });
+
+  test('opening it again reads the conversation again', async () => {
+    FakeEngine.answer = ['Half', 'die'];
+    await chat.send('Hi');
+    await chat.openAgain();
+    await expect.poll(() => FakeEngine.reads.at(-1)?.map(({ content }) => content)).toEqual(['Hi', 'Half']);
+    expect(chat.fault.value).toBeUndefined();
+  });
+
+  test('a model that cannot be opened leaves the one in use alone', async () => {
+    FakeEngine.loadFails = new StrataError('not_gguf', 'It does not begin with GGUF.');
+    await chat.open({ kind: 'url', url: 'other' }, 'Other');
+    expect(chat.fault.value).toMatchObject({
+      code: 'not_gguf',
+      cause: 'It does not begin with GGUF.',
+      wayOn: 'choose',
+    });
+    expect(chat.model.value?.name).toBe('Test');
+    await chat.send('Hi');
+    expect(shown()).toEqual(['Hi', 'Hello.']);
+  });
+
+  test('a question that waits for a model that fails stays, and can be asked again', async () => {
+    FakeEngine.loadFails = new StrataError('network', 'Offline.');
+    const fresh = new Chat(() => new FakeEngine(), new TabStore());
+    await Promise.all([fresh.open(source, 'Test'), fresh.send('Hi')]);
+    expect(fresh.conversation.value.turns.map(({ text }) => text)).toEqual(['Hi']);
+    expect(fresh.fault.value?.wayOn).toBe('open again');
+    FakeEngine.loadFails = undefined;
+    await fresh.openAgain();
+    await fresh.answer();
+    expect(fresh.conversation.value.turns.map(({ text }) => text)).toEqual(['Hi', 'Hello.']);
+  });
+
+  test('a conversation that cannot be saved is still shown, and saved later', async () => {
+    const saveTurn = store.saveTurn.bind(store);
+    store.saveTurn = () => Promise.reject(new Error('The disk is full.'));
+    await chat.send('Hi');
+    expect(shown()).toEqual(['Hi', 'Hello.']);
+    expect(chat.fault.value).toMatchObject({ code: 'not_saved', cause: 'The disk is full.', wayOn: 'save' });
+    store.saveTurn = saveTurn;
+    await chat.saveAll();
+    expect(chat.fault.value).toBeUndefined();
+    expect(await saved()).toEqual(['Hi', 'Hello.']);
+  });
+});
+
+describe('conversations', () => {
+  test('one can go back to an earlier one, whose memory is read again', async () => {
+    await chat.send('First');
+    const { id } = chat.conversation.value;
+    await chat.newConversation();
+    await chat.send('Second');
+    await chat.openConversation(id);
+    expect(shown()).toEqual(['First', 'Hello.']);
+    expect(FakeEngine.reads.at(-1)!.map(({ content }) => content)).toEqual(['First', 'Hello.']);
+  });
+
+  test('deleting the one that is open leaves an empty one', async () => {
+    await chat.send('First');
+    const { id } = chat.conversation.value;
+    await chat.remove(id);
+    expect(shown()).toEqual([]);
+    expect(await store.load(id)).toBeUndefined();
+    expect(chat.summaries.value).toEqual([]);
+  });
+});
