@@ -7,8 +7,8 @@ if(STRATA_THREADS)
   set(module engine-mt)
   set(thread_options -pthread)
   # The threads must exist before the first session asks for them: a blocked worker cannot start another one. So the
-  # module is created with `threads`, and starts all but the one that it runs on.
-  set(thread_link_options -pthread "-sPTHREAD_POOL_SIZE=Module['threads']-1" -sPTHREAD_POOL_SIZE_STRICT=2
+  # module is created with `threads`, and starts all but the one that it runs on (one at least: the glue waits for a thread).
+  set(thread_link_options -pthread "-sPTHREAD_POOL_SIZE=Math.max(1,Module['threads']-1)" -sPTHREAD_POOL_SIZE_STRICT=2
     -Wno-pthreads-mem-growth)
 else()
   set(module engine-st)

@@ -7,7 +7,7 @@ async function expectNothingSerious(page: Page, where: string): Promise<void> {
   const { violations } = await new AxeBuilder({ page }).analyze();
   const serious = violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${where}: ${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
+    .map(({ id, nodes }) => `${where}: ${id}: ${nodes.map(({ html, any }) => html.slice(0, 100) + JSON.stringify(any[0]?.data)).join(' | ')}`);
   expect(serious).toEqual([]);
 }
 
@@ -52,8 +52,8 @@ test('a screen reader is told what goes on, and turns are a list with headings',
     new MutationObserver(() => heard.push(region.textContent ?? '')).observe(region, { childList: true, characterData: true, subtree: true });
   });
   await answerTo(page, longText(300));
-  const heard = await page.evaluate(() => (window as unknown as { heard: string[] }).heard);
-  expect(heard.join('; ')).toMatch(/Reading [\d,]+ tokens.*Answer started.*Answer finished, \d+ words?/);
+  const heard = () => page.evaluate(() => (window as unknown as { heard: string[] }).heard.join('; '));
+  await expect.poll(heard).toMatch(/Reading [\d,]+ tokens.*Answer started.*Answer finished, \d+ words?/);
   await expect(page.getByRole('heading', { name: 'You, turn 1', level: 2 })).toBeAttached();
   await expect(page.getByRole('heading', { name: 'Answer, turn 1', level: 2 })).toBeAttached();
 });

@@ -36,9 +36,9 @@ test('Stop ends an answer at once, keeps what is there, and the conversation goe
   await expect(answers(page).first()).not.toBeEmpty();
   await stopButton(page).click();
   await expect(sendButton(page)).toBeVisible({ timeout: 1000 });
+  await expect(page.locator('.turn.ans.last .acts')).toContainText('Stopped');
   const kept = await answers(page).first().innerText();
   expect(kept.length).toBeGreaterThan(0);
-  await expect(page.locator('.turn.ans.last .acts')).toContainText('Stopped');
   await answerTo(page, 'My name is Anna.');
   expect(await answers(page).first().innerText()).toBe(kept);
   expect(await answerTo(page, 'What is my name?')).toContain('Anna');

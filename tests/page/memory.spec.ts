@@ -1,6 +1,6 @@
 // The memory that is shown is the memory that is there: strip, table, plot and footer say the same.
 import { expect, type Page, test } from '@playwright/test';
-import { answerTo, atRest, longText, message, open, sendButton, valuesPerToken } from './page';
+import { questions, answerTo, atRest, longText, message, open, sendButton, valuesPerToken } from './page';
 
 interface Row {
   tier: string;
@@ -82,7 +82,7 @@ test('the plot is drawn beside the table and reads out what it shows', async ({ 
   await openDrawer(page);
   const plot = page.locator('.plot canvas');
   await expect(plot).toBeVisible();
-  await plot.hover();
+  await page.locator('.plot .u-over').hover();
   await expect(page.locator('.plotfig figcaption')).toContainText(/tokens in .*; plain FP16/);
 });
 
@@ -127,7 +127,7 @@ test('hovering the strip names a slice, and a click goes there', async ({ page }
   await expect(page.locator('.tip')).toContainText(/4-bit.*turn 1/);
   await page.mouse.down();
   await page.mouse.up();
-  await expect(page.getByText('My name is Robert.', { exact: true })).toBeInViewport();
+  await expect(questions(page).first()).toBeInViewport();
 });
 
 test('on a phone the strip lies on the composer and opens memory as a sheet', async ({ browser }) => {

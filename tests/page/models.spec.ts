@@ -102,10 +102,11 @@ test('a model from an address opens, and again after a reload', async ({ page })
   server.close();
 });
 
-test('without its model the page still shows the conversation, and a way to get the model', async ({ page, context }) => {
+test('without its model the page still shows the conversation, and a way to get the model', async ({ browser }) => {
+  const context = await browser.newContext({ serviceWorkers: 'block' });
+  const page = await context.newPage();
   let blocked = true;
   await context.route('**/models/*.gguf', (route) => (blocked ? route.abort() : route.continue()));
-  await page.addInitScript(() => Object.defineProperty(navigator, 'serviceWorker', { value: undefined }));
   await page.goto('/');
   const fault = page.getByRole('alert');
   await expect(fault).toContainText('could not be downloaded');

@@ -15,19 +15,6 @@ test('after a reload the conversation is there, its memory is read again, and it
   expect(await answerTo(page, 'What is my name?')).toContain('Robert');
 });
 
-test('the words of an answer that was cut off by closing the tab are kept', async ({ page }) => {
-  await open(page);
-  await ask(page, 'Tell me a story.');
-  const answer = answers(page).first();
-  await expect(answer).not.toBeEmpty();
-  const before = await answer.innerText();
-  await page.reload();
-  await expect(answer).toContainText(before.trim());
-  await expect(page.locator('.turn.ans .acts')).toContainText('Interrupted');
-  await atRest(page);
-  await answerTo(page, 'Go on.');
-});
-
 test('when the engine dies the page says so, keeps the conversation, and starts a fresh one', async ({ page }) => {
   await open(page);
   await answerTo(page, 'My name is Robert.');
@@ -127,7 +114,7 @@ test('a conversation of 2,000 messages opens fast, and typing in it is not slow'
 
 /** An error that nobody catches ends the worker, as running out of memory does. */
 async function killEngine(page: Page): Promise<void> {
-  const worker = page.workers().find(({ url }) => /worker/.test(url()));
+  const worker = page.workers().find((each) => /worker/.test(each.url()));
   if (!worker) throw new Error('The page has no engine worker.');
   await worker.evaluate(() => {
     setTimeout(() => {

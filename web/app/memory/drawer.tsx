@@ -1,12 +1,12 @@
 // Memory in detail: the figure, how it grew, exactly what is where, and how older memory is to be kept.
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
+import type { KvType, MemoryOptions, MemoryStats } from '../../lib';
 import { bytes, count } from '../format';
-import { text } from '../strings';
 import { chat, toggleDrawer } from '../state/app';
 import { keyTypes, settings, valueTypes, windows } from '../state/settings';
 import { coloursChanged, narrow } from '../state/ui';
-import type { KvType, MemoryOptions, MemoryStats } from '../../lib';
+import { text } from '../strings';
 import { Sheet } from '../view/sheet';
 import type { MemoryPlot } from './plot';
 import { drawnBits, levelOf, tierLabel } from './tiers';

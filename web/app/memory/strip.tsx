@@ -2,10 +2,10 @@
 // part of it, by pointer and by keyboard.
 import { computed, signal, useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { text } from '../strings';
 import { chat, toggleDrawer } from '../state/app';
 import { settings } from '../state/settings';
 import { coloursChanged, turnRequest, visibleTurns } from '../state/ui';
+import { text } from '../strings';
 import { layoutStrip, pixelOf, type Slice, type StripLayout, sliceAtPixel, stripTicks } from './strip_geometry';
 import { describeStretch, exchangeOfTurn, exchangeStarts, rangeOfTurn, turnOfToken } from './strip_model';
 import { fitCanvas, paintStrip, stripColours } from './strip_paint';

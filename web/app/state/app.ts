@@ -1,8 +1,8 @@
 // The one chat of this page, and what the page as a whole can do with it.
 import { signal } from '@preact/signals';
 import { createWorkerEngine } from '../../lib';
-import { text } from '../strings';
 import { applyUpdate, keepForOffline, onUpdateWaiting } from '../offline';
+import { text } from '../strings';
 import { Chat } from './chat';
 import { nameOf } from './model_name';
 import { change, type ModelChoice, settings } from './settings';

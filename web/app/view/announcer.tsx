@@ -1,8 +1,8 @@
 // What a screen reader hears while it would otherwise hear nothing: the streaming answer itself is not live.
 import { computed, useSignal, useSignalEffect } from '@preact/signals';
-import { text } from '../strings';
 import { chat } from '../state/app';
 import type { Activity } from '../state/chat';
+import { text } from '../strings';
 
 const reminderMs = 15_000;
 

@@ -1,10 +1,10 @@
 // Where one writes. It is never disabled: typing while an answer is written is allowed. Stop takes Send's place.
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { text } from '../strings';
 import { chat } from '../state/app';
 import { lastUserTurn } from '../state/conversation';
 import { composerRequest, editing, touch } from '../state/ui';
+import { text } from '../strings';
 
 export function Composer() {
   const box = useRef<HTMLTextAreaElement>(null);

@@ -1,10 +1,10 @@
 // A small lying strip that shows how a conversation is kept: decoration beside words that say the same.
 import { useEffect, useRef } from 'preact/hooks';
-import { settings } from '../state/settings';
-import { coloursChanged } from '../state/ui';
 import { layoutStrip } from '../memory/strip_geometry';
 import { fitCanvas, paintStrip, stripColours } from '../memory/strip_paint';
 import { cellBits } from '../memory/tiers';
+import { settings } from '../state/settings';
+import { coloursChanged } from '../state/ui';
 
 export interface Run {
   bits: number;

@@ -1,9 +1,10 @@
 // What stands where the answer will be: reading, waiting for the model, a question nobody answered, or an error.
-import { text } from '../strings';
+
+import { cellTokens } from '../memory/tiers';
 import { chat, openIncluded, openModels } from '../state/app';
 import type { Activity } from '../state/chat';
 import type { Fault, WayOn } from '../state/fault';
-import { cellTokens } from '../memory/tiers';
+import { text } from '../strings';
 import { OpeningProgress } from './opening';
 
 export function Doing() {

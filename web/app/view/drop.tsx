@@ -1,8 +1,8 @@
 // The whole window takes a model: drop a .gguf anywhere.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { text } from '../strings';
 import { openFile } from '../state/app';
+import { text } from '../strings';
 
 export function DropTarget() {
   const over = useSignal(false);

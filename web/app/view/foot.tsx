@@ -1,9 +1,9 @@
 // Under the conversation: the bar (on phones), the composer, and one measured line.
 import { useSignal } from '@preact/signals';
-import { text } from '../strings';
 import { MemoryBar } from '../memory/strip';
 import { chat, readyOffline, update, updateWaiting } from '../state/app';
 import { narrow } from '../state/ui';
+import { text } from '../strings';
 import { Composer } from './composer';
 
 export function Foot() {

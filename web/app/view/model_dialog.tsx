@@ -1,9 +1,9 @@
 // Which model answers: the facts about the one in use, the included one, or one of one's own.
 import type { ModelInfo } from '../../lib';
 import { count, parameters } from '../format';
-import { text } from '../strings';
 import { chat, includedModel, openIncluded } from '../state/app';
 import { dialog } from '../state/ui';
+import { text } from '../strings';
 import { OwnModel } from './own_model';
 import { Sheet } from './sheet';
 

@@ -1,6 +1,7 @@
 // A model on its way: which, how far, and a way to call it off.
-import { text } from '../strings';
+
 import { chat } from '../state/app';
+import { text } from '../strings';
 
 export function OpeningProgress() {
   const opening = chat.opening.value;

@@ -1,7 +1,7 @@
 // Opening a model of one's own: a file by button (or dropped anywhere), or an address.
 import { useRef } from 'preact/hooks';
-import { text } from '../strings';
 import { openFile, openUrl } from '../state/app';
+import { text } from '../strings';
 
 /** `id` tells two of these apart. */
 export function OwnModel({ id }: { id: string }) {

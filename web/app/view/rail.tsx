@@ -1,10 +1,10 @@
 // All conversations of this device: find, open, rename, delete.
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { text } from '../strings';
 import { chat, keepsConversations, newConversation, openConversation, openSettings, readyOffline } from '../state/app';
 import type { Summary } from '../state/conversation';
 import { narrow, searching, toggleRail } from '../state/ui';
+import { text } from '../strings';
 import { Core } from './core';
 import { Mark } from './mark';
 import { Sheet } from './sheet';

@@ -1,6 +1,5 @@
 // What a person can choose for the page as a whole: looks, system prompt, how words are drawn.
 import { useSignal } from '@preact/signals';
-import { text } from '../strings';
 import { chat, openModels } from '../state/app';
 import {
   change,
@@ -12,6 +11,7 @@ import {
   type Theme,
 } from '../state/settings';
 import { dialog } from '../state/ui';
+import { text } from '../strings';
 import { Sheet } from './sheet';
 
 const themes: readonly Theme[] = ['system', 'light', 'dark'];

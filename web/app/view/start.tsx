@@ -1,13 +1,14 @@
 // An empty conversation: what this is, three ways to begin, and which model answers.
-import { text } from '../strings';
+
+import type { KvType } from '../../lib';
+import { levelOf } from '../memory/tiers';
 import { chat } from '../state/app';
 import { settings } from '../state/settings';
-import { levelOf } from '../memory/tiers';
-import type { KvType } from '../../lib';
+import { text } from '../strings';
 import { Core } from './core';
 import { FaultCard } from './doing';
-import { OwnModel } from './own_model';
 import { OpeningProgress } from './opening';
+import { OwnModel } from './own_model';
 
 const bitsOf: Record<KvType, number> = { fp32: 32, fp16: 16, q8_0: 8, q4_0: 4, hq4_0: 4, turbo_kv_4b: 4 };
 const tile = 64;

@@ -2,10 +2,10 @@
 // the browser (content-visibility), and turns that have not changed are not drawn again (pure).
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
-import { text } from '../strings';
 import { chat } from '../state/app';
 import { exchangeNumbers, lastUserTurn } from '../state/conversation';
 import { turnRequest, visibleTurns } from '../state/ui';
+import { text } from '../strings';
 import { observeWithin } from './answer_text';
 import { Doing } from './doing';
 import { childrenInView, ScrollKeeper } from './scroll';

@@ -1,11 +1,11 @@
 // One turn: what was said, or what was answered, with what can be done about it.
 import { useComputed, useSignal } from '@preact/signals';
-import { text } from '../strings';
+import { rangeOfTurn } from '../memory/strip_model';
+import { drawnBits, levelOf, mainTier, tierMark } from '../memory/tiers';
 import { chat } from '../state/app';
 import type { AnswerEnd, Turn } from '../state/conversation';
 import { editing, focusComposer } from '../state/ui';
-import { levelOf, drawnBits, mainTier, tierMark } from '../memory/tiers';
-import { rangeOfTurn } from '../memory/strip_model';
+import { text } from '../strings';
 import { AnswerText } from './answer_text';
 import { copyText } from './copy';
 import { pure } from './pure';
