@@ -13,9 +13,9 @@ namespace strata {
 
 // What this build is: for `--version`, the page's about line and every record of a measurement.
 struct BuildInfo {
-    const char* commit;      // short hash, "-dirty" where the tree had changes; "unknown" outside a checkout
+    const char* commit;  // short hash, "-dirty" where the tree had changes; "unknown" outside a checkout
     const char* compiler;
-    const char* simd;        // the best backend of this build on this machine
+    const char* simd;  // the best backend of this build on this machine
 };
 BuildInfo build_info();
 

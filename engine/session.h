@@ -17,9 +17,10 @@ namespace strata {
 
 struct SessionOptions {
     KvOptions kv;
-    int threads = 1;              // 1: no thread is started. Results do not depend on it.
-    int micro_batch = 64;         // positions per forward pass, 1 to 64. Results do not depend on it.
-    const char* simd = nullptr;   // a backend by name ("scalar", "avx2", …) for tests; nullptr: the best this machine has
+    int threads = 1;       // 1: no thread is started. Results do not depend on it.
+    int micro_batch = 64;  // positions per forward pass, 1 to 64. Results do not depend on it.
+    const char* simd =
+        nullptr;  // a backend by name ("scalar", "avx2", …) for tests; nullptr: the best this machine has
 };
 
 class Session {
@@ -42,13 +43,13 @@ public:
     // first time; false when a row had left its exact window and is now seen at its compressed precision.
     Result<bool> truncate(int64_t n);
 
-    int64_t position() const;                   // tokens in memory
-    std::span<const int> tokens() const;        // their ids (position())
-    std::span<const float> logits() const;      // (n_vocab) of the last position; empty at position 0 and after truncate
+    int64_t position() const;               // tokens in memory
+    std::span<const int> tokens() const;    // their ids (position())
+    std::span<const float> logits() const;  // (n_vocab) of the last position; empty at position 0 and after truncate
     KvStats stats() const;
-    uint64_t scratch_bytes() const;             // activations and tables, beside the memory that stats() reports
+    uint64_t scratch_bytes() const;  // activations and tables, beside the memory that stats() reports
     const Model& model() const;
-    const char* simd() const;                   // the backend in use
+    const char* simd() const;  // the backend in use
     int threads() const;
 
 private:
@@ -61,8 +62,8 @@ private:
 struct GenerationOptions {
     SamplerOptions sampler;
     int max_tokens = 512;
-    std::vector<std::string> stop;              // the answer ends before the first of these texts
-    bool stop_at_end_of_generation = true;      // false: EOS and EOT are ordinary tokens (benchmarks)
+    std::vector<std::string> stop;          // the answer ends before the first of these texts
+    bool stop_at_end_of_generation = true;  // false: EOS and EOT are ordinary tokens (benchmarks)
 };
 
 enum class StopReason { none, end_of_turn, stop_text, max_tokens };
@@ -75,8 +76,8 @@ public:
     static Result<Generation> start(Session& session, const GenerationOptions& options);
 
     struct Step {
-        int token = -1;            // the token that was sampled
-        std::string text;          // valid UTF-8 to show now; may be empty
+        int token = -1;                      // the token that was sampled
+        std::string text;                    // valid UTF-8 to show now; may be empty
         StopReason stop = StopReason::none;  // not none: this was the last step, `text` is the rest
     };
     Result<Step> step();
@@ -89,7 +90,7 @@ private:
     GenerationOptions options_;
     Sampler sampler_;
     Utf8Stream utf8_;
-    std::string held_;             // decoded, not yet shown: may be the beginning of a stop text
+    std::string held_;  // decoded, not yet shown: may be the beginning of a stop text
     int n_generated_ = 0;
 };
 

@@ -23,8 +23,8 @@ T load_unaligned(const void* p) {
     return value;
 }
 
-// IEEE half to float: exact. Infinity and NaN, which no sound model file holds, are read as if they were finite (65536 and
-// above); backends with an instruction of their own keep them.
+// IEEE half to float: exact. Infinity and NaN, which no sound model file holds, are read as if they were finite (65536
+// and above); backends with an instruction of their own keep them.
 inline float half_to_float(uint16_t h) {
     const float magnitude = float_of(uint32_t(h & 0x7fff) << 13) * 0x1p112f;  // also right for subnormals
     return float_of(bits_of(magnitude) | uint32_t(h & 0x8000) << 16);

@@ -55,8 +55,9 @@ public:
 
 private:
     Error ended(uint64_t wanted) const {
-        return {ErrorCode::corrupt_file, "the file ends at byte " + std::to_string(bytes_.size()) + ", but a field of " +
-                                             std::to_string(wanted) + " bytes starts at byte " + std::to_string(at_)};
+        return {ErrorCode::corrupt_file, "the file ends at byte " + std::to_string(bytes_.size()) +
+                                             ", but a field of " + std::to_string(wanted) + " bytes starts at byte " +
+                                             std::to_string(at_)};
     }
 
     std::span<const uint8_t> bytes_;

@@ -1,5 +1,5 @@
-// exp, log, sin and cos of our own: those of the C libraries differ in the last bit, and every build of the engine is to
-// compute the same bits ("one arithmetic", ARCHITECTURE.md). Only +, -, *, / and bit patterns are used.
+// exp, log, sin and cos of our own: those of the C libraries differ in the last bit, and every build of the engine is
+// to compute the same bits ("one arithmetic", ARCHITECTURE.md). Only +, -, *, / and bit patterns are used.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -16,7 +16,8 @@ struct ExpF32 {
     static constexpr float kLn2High = 0.693145752f, kLn2Low = 1.42860677e-6f;
     static constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
     // e^r on |r| <= ln(2)/2, highest power first; error below 1 unit in the last place
-    static constexpr float kCoefficients[] = {1.3888889e-3f, 8.3333338e-3f, 4.1666668e-2f, 1.6666667e-1f, 0.5f, 1.0f, 1.0f};
+    static constexpr float kCoefficients[] = {1.3888889e-3f, 8.3333338e-3f, 4.1666668e-2f, 1.6666667e-1f,
+                                              0.5f,          1.0f,          1.0f};
 };
 
 // e^x with a relative error of about 1e-7; x is clamped to [-87, 88], so the result is always positive and finite.
@@ -90,10 +91,14 @@ inline SinCos sin_cos_f64(double x) {
         sine = sine + sine_term;
     }
     switch (int64_t(n) & 3) {
-        case 0: return {sine, cosine};
-        case 1: return {cosine, -sine};
-        case 2: return {-sine, -cosine};
-        default: return {-cosine, sine};
+        case 0:
+            return {sine, cosine};
+        case 1:
+            return {cosine, -sine};
+        case 2:
+            return {-sine, -cosine};
+        default:
+            return {-cosine, sine};
     }
 }
 

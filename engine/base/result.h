@@ -17,18 +17,25 @@ enum class ErrorCode {
     unsupported_type,       // a tensor type that the engine cannot compute with
     unsupported_tokenizer,  // a tokenizer or pre-tokenizer that the engine does not know
     out_of_memory,
-    invalid_argument,       // the caller asked for something that makes no sense
+    invalid_argument,  // the caller asked for something that makes no sense
 };
 
 constexpr const char* error_name(ErrorCode code) {
     switch (code) {
-        case ErrorCode::not_gguf: return "not_gguf";
-        case ErrorCode::corrupt_file: return "corrupt_file";
-        case ErrorCode::unsupported_arch: return "unsupported_arch";
-        case ErrorCode::unsupported_type: return "unsupported_type";
-        case ErrorCode::unsupported_tokenizer: return "unsupported_tokenizer";
-        case ErrorCode::out_of_memory: return "out_of_memory";
-        case ErrorCode::invalid_argument: return "invalid_argument";
+        case ErrorCode::not_gguf:
+            return "not_gguf";
+        case ErrorCode::corrupt_file:
+            return "corrupt_file";
+        case ErrorCode::unsupported_arch:
+            return "unsupported_arch";
+        case ErrorCode::unsupported_type:
+            return "unsupported_type";
+        case ErrorCode::unsupported_tokenizer:
+            return "unsupported_tokenizer";
+        case ErrorCode::out_of_memory:
+            return "out_of_memory";
+        case ErrorCode::invalid_argument:
+            return "invalid_argument";
     }
     return "unknown";
 }

@@ -20,8 +20,8 @@ public:
     int threads() const { return int(others_.size()) + 1; }
 
     // Calls fn(begin, end, thread) for disjoint ranges that cover [0, count), on all threads of the pool, and returns
-    // when all are done. Ranges begin at multiples of `grain`. Which thread gets which range is left open, so the work on
-    // a row must not depend on it; `thread` (0 to threads()-1) is for scratch memory.
+    // when all are done. Ranges begin at multiples of `grain`. Which thread gets which range is left open, so the work
+    // on a row must not depend on it; `thread` (0 to threads()-1) is for scratch memory.
     template <class Fn>
     void for_rows(int64_t count, int64_t grain, Fn&& fn) {
         run({count, grain, const_cast<void*>(static_cast<const void*>(&fn)),
@@ -44,9 +44,9 @@ private:
     Job job_;
     int64_t chunk_ = 0;
     std::vector<std::thread> others_;
-    std::atomic<int64_t> next_{0};          // first row nobody has taken
-    std::atomic<uint32_t> generation_{0};   // counts jobs; the others wait for it to change
-    std::atomic<int> running_{0};           // others that have not finished the job
+    std::atomic<int64_t> next_{0};         // first row nobody has taken
+    std::atomic<uint32_t> generation_{0};  // counts jobs; the others wait for it to change
+    std::atomic<int> running_{0};          // others that have not finished the job
     std::atomic<int> asleep_{0};
     std::atomic<bool> stop_{false};
 };

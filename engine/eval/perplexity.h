@@ -11,29 +11,32 @@
 namespace strata {
 
 enum class PplProtocol {
-    single,  // the whole text in one pass, BOS in front if the model wants it; every position but the first token is scored
-    chunks,  // llama-perplexity's: disjoint chunks of n_ctx, BOS in place of the first token of each if the model wants it, second half scored
+    single,  // the whole text in one pass, BOS in front if the model wants it; every position but the first token is
+             // scored
+    chunks,  // llama-perplexity's: disjoint chunks of n_ctx, BOS in place of the first token of each if the model wants
+             // it, second half scored
 };
 
 struct PplOptions {
     PplProtocol protocol = PplProtocol::single;
-    int n_ctx = 512;                       // chunks only
+    int n_ctx = 512;  // chunks only
     SessionOptions session;
-    std::function<bool(int64_t done, int64_t total)> progress;  // positions; return false to stop early (then: invalid_argument "stopped")
+    std::function<bool(int64_t done, int64_t total)>
+        progress;  // positions; return false to stop early (then: invalid_argument "stopped")
 };
 
 struct PplScore {
-    int64_t position;                      // of the query: the token scored is the one after it
-    float nll;                             // nats
+    int64_t position;  // of the query: the token scored is the one after it
+    float nll;         // nats
 };
 
 struct PplResult {
-    std::vector<PplScore> scores;          // every scored token, in order
+    std::vector<PplScore> scores;  // every scored token, in order
     double nll_mean = 0, ppl = 0;
-    double ppl_stderr = 0;                 // ppl times the standard error of the mean NLL
-    int64_t n_beyond_window = 0;           // query positions >= kBeyondWindow
+    double ppl_stderr = 0;        // ppl times the standard error of the mean NLL
+    int64_t n_beyond_window = 0;  // query positions >= kBeyondWindow
     double nll_mean_beyond_window = 0;
-    KvStats kv;                            // at the end of the (last) pass
+    KvStats kv;  // at the end of the (last) pass
 };
 
 constexpr int kBeyondWindow = 256;

@@ -8,17 +8,18 @@ namespace strata {
 
 struct BlockQ6_K {
     static constexpr int kValues = 256;
-    uint8_t low[128];     // the low 4 bits of q
-    uint8_t high[64];     // the high 2 bits of q
-    int8_t scales[16];    // one for each 16 values
-    uint16_t scale;       // half
+    uint8_t low[128];   // the low 4 bits of q
+    uint8_t high[64];   // the high 2 bits of q
+    int8_t scales[16];  // one for each 16 values
+    uint16_t scale;     // half
 };
 static_assert(sizeof(BlockQ6_K) == 210);
 
 // The 32 values that begin at `at` (a multiple of 32) as q - 32.
 inline void unpack_q6_k(const BlockQ6_K& block, int at, int8_t* out) {
-    // A block is two halves of 128 values, a half four runs of 32. Runs 0 and 1 lie in the low nibbles of the half's first
-    // and second 32 bytes, runs 2 and 3 in the high nibbles of the same bytes; run r has bits 2r and 2r+1 of `high`.
+    // A block is two halves of 128 values, a half four runs of 32. Runs 0 and 1 lie in the low nibbles of the half's
+    // first and second 32 bytes, runs 2 and 3 in the high nibbles of the same bytes; run r has bits 2r and 2r+1 of
+    // `high`.
     const int half = at / 128, run = at % 128 / 32;
     const uint8_t* low = block.low + half * 64 + (run & 1) * 32;
     const uint8_t* high = block.high + half * 32;

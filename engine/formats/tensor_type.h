@@ -12,8 +12,8 @@ enum class TensorType : uint32_t { f32 = 0, f16 = 1, q4_0 = 2, q8_0 = 8, q6_k = 
 
 struct TensorTraits {
     TensorType type;
-    const char* name;      // as llama.cpp spells it: "Q8_0"
-    int block_values;      // values that share a block; a row is a whole number of blocks
+    const char* name;  // as llama.cpp spells it: "Q8_0"
+    int block_values;  // values that share a block; a row is a whole number of blocks
     int block_bytes;
     // Slow and obvious: out (n), n a multiple of block_values. The reference for every kernel.
     void (*decode)(const uint8_t* blocks, float* out, int64_t n);

@@ -4,8 +4,8 @@
 // needed: 66 bytes for 128 values. Here the levels are int8 (127 stands for 2.7326), which moves a level by at most
 // 0.011, a sixteenth of the distance to its neighbour.
 //
-// Layout of a block: the scale, then for each 32 values 16 bytes, value i in the low nibble of byte i and value 16 + i in
-// the high nibble. A block has up to 128 values; a smaller head is one block, a larger one several.
+// Layout of a block: the scale, then for each 32 values 16 bytes, value i in the low nibble of byte i and value 16 + i
+// in the high nibble. A block has up to 128 values; a smaller head is one block, a larger one several.
 #pragma once
 #include <cmath>
 #include <cstdint>

@@ -23,16 +23,16 @@ enum class GgufType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, strin
 
 struct GgufValue {
     GgufType type;
-    std::span<const uint8_t> bytes;                // the encoded value; for strings and arrays without their length field
-    GgufType element_type = GgufType::u8;          // arrays only
-    uint64_t count = 0;                            // arrays only
+    std::span<const uint8_t> bytes;        // the encoded value; for strings and arrays without their length field
+    GgufType element_type = GgufType::u8;  // arrays only
+    uint64_t count = 0;                    // arrays only
 };
 
 struct GgufTensor {
     std::string_view name;
-    std::vector<uint64_t> shape;                   // as in the file: the fastest-running dimension (columns) first
+    std::vector<uint64_t> shape;  // as in the file: the fastest-running dimension (columns) first
     TensorType type;
-    std::span<const uint8_t> data;                 // exactly the tensor's bytes
+    std::span<const uint8_t> data;  // exactly the tensor's bytes
 
     uint64_t n_elements() const;
     uint64_t columns() const { return shape.empty() ? 0 : shape[0]; }
@@ -47,15 +47,15 @@ public:
 
     // Typed metadata look-ups. Integers of any width are widened; absent keys and other types are nullopt.
     std::optional<uint64_t> unsigned_integer(std::string_view key) const;
-    std::optional<double> number(std::string_view key) const;      // any integer or float
+    std::optional<double> number(std::string_view key) const;  // any integer or float
     std::optional<bool> boolean(std::string_view key) const;
     std::optional<std::string_view> string(std::string_view key) const;
     std::optional<std::vector<std::string_view>> strings(std::string_view key) const;
-    std::optional<std::vector<float>> floats(std::string_view key) const;       // arrays of f32
-    std::optional<std::vector<int64_t>> integers(std::string_view key) const;   // arrays of any integer type
+    std::optional<std::vector<float>> floats(std::string_view key) const;      // arrays of f32
+    std::optional<std::vector<int64_t>> integers(std::string_view key) const;  // arrays of any integer type
     const GgufValue* find(std::string_view key) const;
 
-    const GgufTensor* tensor(std::string_view name) const;         // nullptr when absent
+    const GgufTensor* tensor(std::string_view name) const;  // nullptr when absent
     const std::vector<GgufTensor>& tensors() const { return tensors_; }
     const std::vector<std::pair<std::string_view, GgufValue>>& metadata() const { return metadata_; }
     uint32_t version() const { return version_; }
@@ -68,9 +68,9 @@ private:
     Status read_tensors(ByteReader& reader, uint64_t count, std::span<const uint8_t> file);
 
     uint32_t version_ = 0;
-    std::vector<std::pair<std::string_view, GgufValue>> metadata_;   // in the order of the file
+    std::vector<std::pair<std::string_view, GgufValue>> metadata_;  // in the order of the file
     std::vector<GgufTensor> tensors_;
-    std::unordered_map<std::string_view, size_t> metadata_by_key_;   // indices into the two above
+    std::unordered_map<std::string_view, size_t> metadata_by_key_;  // indices into the two above
     std::unordered_map<std::string_view, size_t> tensors_by_name_;
 };
 

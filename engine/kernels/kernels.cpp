@@ -6,12 +6,18 @@ namespace strata {
 
 MatmulFn Kernels::matmul(TensorType type) const {
     switch (type) {
-        case TensorType::f32: return matmul_f32;
-        case TensorType::f16: return matmul_f16;
-        case TensorType::bf16: return matmul_bf16;
-        case TensorType::q8_0: return matmul_q8_0;
-        case TensorType::q4_0: return matmul_q4_0;
-        case TensorType::q6_k: return matmul_q6_k;
+        case TensorType::f32:
+            return matmul_f32;
+        case TensorType::f16:
+            return matmul_f16;
+        case TensorType::bf16:
+            return matmul_bf16;
+        case TensorType::q8_0:
+            return matmul_q8_0;
+        case TensorType::q4_0:
+            return matmul_q4_0;
+        case TensorType::q6_k:
+            return matmul_q6_k;
     }
     CHECK(!"a tensor type without a kernel");
     return nullptr;

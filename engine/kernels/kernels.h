@@ -11,26 +11,26 @@ namespace strata {
 
 // out[t * out_stride + r] = weights[r] . x[t], for the rows r that the call names and every token t.
 // A weight type computes with the float activations or, if it is quantised, with their int8 version:
-//   float:      even and odd vectors of 8 columns in two chains, their sum by Scalar::sum, then the columns left, one by one
-//   quantised:  four sums, one for each b % 4, over the blocks b of 32 columns, in order, of
+//   float:      even and odd vectors of 8 columns in two chains, their sum by Scalar::sum, then the columns left, one
+//   by one quantised:  four sums, one for each b % 4, over the blocks b of 32 columns, in order, of
 //               float(exact integer dot) * (weight scale * activation scale); then (0 + 2) + (1 + 3)
 // so a result depends neither on how rows and tokens are grouped nor on the backend.
 struct MatmulArgs {
-    const uint8_t* weights;    // (n_rows, cols) in the type's own blocks
+    const uint8_t* weights;  // (n_rows, cols) in the type's own blocks
     int64_t cols;
-    const float* x;            // (n_tokens, cols)
-    const void* x_quantised;   // (n_tokens, cols) of the backend's Activation
-    const float* x_scales;     // (n_tokens, cols / 32)
+    const float* x;           // (n_tokens, cols)
+    const void* x_quantised;  // (n_tokens, cols) of the backend's Activation
+    const float* x_scales;    // (n_tokens, cols / 32)
     int n_tokens;
-    float* out;                // (n_tokens, out_stride)
+    float* out;  // (n_tokens, out_stride)
     int64_t out_stride;
 };
 using MatmulFn = void (*)(const MatmulArgs& args, int64_t row_begin, int64_t row_end);
 
 // Rows of the KV cache, made ready for many queries: int8 with a scale for each 32 values.
 struct StagedRows {
-    const int8_t* q;       // (n, head_dim)
-    const float* scales;   // (n, head_dim / 32)
+    const int8_t* q;      // (n, head_dim)
+    const float* scales;  // (n, head_dim / 32)
 };
 
 struct Kernels {
@@ -50,7 +50,8 @@ struct Kernels {
 
     // scores[i] = query . rows[i]: as a float matmul; and, for integers, summed over the blocks of 32 in order.
     void (*scores_f32)(const float* query, const float* rows, int n_rows, int head_dim, float* scores);
-    void (*scores_i8)(const void* query, const float* query_scales, StagedRows rows, int n_rows, int head_dim, float* scores);
+    void (*scores_i8)(const void* query, const float* query_scales, StagedRows rows, int n_rows, int head_dim,
+                      float* scores);
     // scores (n >= 1) become exp(score - *largest), whose sum goes to *sum.
     void (*softmax_block)(float* scores, int n, float* largest, float* sum);
     // out (head_dim) += weights[i] * rows[i], i in order

@@ -33,13 +33,17 @@ struct KernelsFor {
         const uint16_t* w;
         int64_t cols;
         F32 load(int64_t row, int64_t col) const { return S::load_half(w + row * cols + col); }
-        float one(int64_t row, int64_t col) const { return half_to_float(load_unaligned<uint16_t>(w + row * cols + col)); }
+        float one(int64_t row, int64_t col) const {
+            return half_to_float(load_unaligned<uint16_t>(w + row * cols + col));
+        }
     };
     struct RowsBF16 {
         const uint16_t* w;
         int64_t cols;
         F32 load(int64_t row, int64_t col) const { return S::load_bfloat(w + row * cols + col); }
-        float one(int64_t row, int64_t col) const { return bfloat_to_float(load_unaligned<uint16_t>(w + row * cols + col)); }
+        float one(int64_t row, int64_t col) const {
+            return bfloat_to_float(load_unaligned<uint16_t>(w + row * cols + col));
+        }
     };
 
     // R rows times T tokens, each with two chains of additions (even and odd vectors), which hide the latency of each.
@@ -74,13 +78,14 @@ struct KernelsFor {
             }
     }
 
-    // One row after the other: weights come from memory, and a processor reads ahead well in one stream only. (Four rows
-    // at a time were four times slower for matrices that do not fit the cache.)
+    // One row after the other: weights come from memory, and a processor reads ahead well in one stream only. (Four
+    // rows at a time were four times slower for matrices that do not fit the cache.)
     template <class Rows>
     static void matmul_float(const Rows& rows, const MatmulArgs& a, int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
             int token = 0;
-            for (; token + S::kTileTokens <= a.n_tokens; token += S::kTileTokens) tile_float<1, S::kTileTokens>(rows, a, r, token);
+            for (; token + S::kTileTokens <= a.n_tokens; token += S::kTileTokens)
+                tile_float<1, S::kTileTokens>(rows, a, r, token);
             for (; token < a.n_tokens; ++token) tile_float<1, 1>(rows, a, r, token);
         }
     }
@@ -96,15 +101,20 @@ struct KernelsFor {
     }
 
     // ---- matrix products with quantised weights -----------------------------------------------------------------
-    // A view of rows offers the 32 integers of block b of a row, what still has to happen to their exact dot product, and
-    // the scale of block b, or of the four from b on.
+    // A view of rows offers the 32 integers of block b of a row, what still has to happen to their exact dot product,
+    // and the scale of block b, or of the four from b on.
 
     struct RowsQ8_0 {
         const uint8_t* w;
         int64_t row_bytes;
-        RowsQ8_0(const uint8_t* weights, int64_t cols) : w(weights), row_bytes(cols / 32 * int64_t(sizeof(BlockQ8_0))) {}
-        const uint8_t* block(int64_t row, int64_t b) const { return w + row * row_bytes + b * int64_t(sizeof(BlockQ8_0)); }
-        Weights32 load(int64_t row, int64_t b) const { return S::load_weights(reinterpret_cast<const int8_t*>(block(row, b) + 2)); }
+        RowsQ8_0(const uint8_t* weights, int64_t cols)
+            : w(weights), row_bytes(cols / 32 * int64_t(sizeof(BlockQ8_0))) {}
+        const uint8_t* block(int64_t row, int64_t b) const {
+            return w + row * row_bytes + b * int64_t(sizeof(BlockQ8_0));
+        }
+        Weights32 load(int64_t row, int64_t b) const {
+            return S::load_weights(reinterpret_cast<const int8_t*>(block(row, b) + 2));
+        }
         Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
         float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
         Float4 scales(int64_t row, int64_t b) const {
@@ -114,8 +124,11 @@ struct KernelsFor {
     struct RowsQ4_0 {
         const uint8_t* w;
         int64_t row_bytes;
-        RowsQ4_0(const uint8_t* weights, int64_t cols) : w(weights), row_bytes(cols / 32 * int64_t(sizeof(BlockQ4_0))) {}
-        const uint8_t* block(int64_t row, int64_t b) const { return w + row * row_bytes + b * int64_t(sizeof(BlockQ4_0)); }
+        RowsQ4_0(const uint8_t* weights, int64_t cols)
+            : w(weights), row_bytes(cols / 32 * int64_t(sizeof(BlockQ4_0))) {}
+        const uint8_t* block(int64_t row, int64_t b) const {
+            return w + row * row_bytes + b * int64_t(sizeof(BlockQ4_0));
+        }
         Weights32 load(int64_t row, int64_t b) const { return S::load_nibbles(block(row, b) + 2); }
         Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
         float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
@@ -126,7 +139,8 @@ struct KernelsFor {
     struct RowsQ6_K {
         const uint8_t* w;
         int64_t row_bytes;
-        RowsQ6_K(const uint8_t* weights, int64_t cols) : w(weights), row_bytes(cols / 256 * int64_t(sizeof(BlockQ6_K))) {}
+        RowsQ6_K(const uint8_t* weights, int64_t cols)
+            : w(weights), row_bytes(cols / 256 * int64_t(sizeof(BlockQ6_K))) {}
         const BlockQ6_K& block(int64_t row, int64_t b) const {
             return *reinterpret_cast<const BlockQ6_K*>(w + row * row_bytes + b / 8 * int64_t(sizeof(BlockQ6_K)));
         }
@@ -139,9 +153,12 @@ struct KernelsFor {
             const int8_t* group = block(row, b).scales + b % 8 * 2;
             return S::scale_halves(ints, group[0], group[1]);
         }
-        float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(&block(row, b).scale)); }
+        float scale(int64_t row, int64_t b) const {
+            return half_to_float(load_unaligned<uint16_t>(&block(row, b).scale));
+        }
         Float4 scales(int64_t row, int64_t b) const {
-            return S::gather_half4(&block(row, b).scale, &block(row, b + 1).scale, &block(row, b + 2).scale, &block(row, b + 3).scale);
+            return S::gather_half4(&block(row, b).scale, &block(row, b + 1).scale, &block(row, b + 2).scale,
+                                   &block(row, b + 3).scale);
         }
     };
     static const Activation* activations(const MatmulArgs& a, int token) {
@@ -193,8 +210,9 @@ struct KernelsFor {
         }
         const auto step = [&](Float4 acc, int64_t b) {
             const Weights32 w = rows.load(row, b);
-            const Float4 dots = S::sums(rows.finish(row, b, S::dot(w, x[0] + b * 32)), rows.finish(row, b, S::dot(w, x[1] + b * 32)),
-                                        rows.finish(row, b, S::dot(w, x[2] + b * 32)), rows.finish(row, b, S::dot(w, x[3] + b * 32)));
+            const Float4 dots =
+                S::sums(rows.finish(row, b, S::dot(w, x[0] + b * 32)), rows.finish(row, b, S::dot(w, x[1] + b * 32)),
+                        rows.finish(row, b, S::dot(w, x[2] + b * 32)), rows.finish(row, b, S::dot(w, x[3] + b * 32)));
             const Float4 scales = S::gather4(x_scales[0] + b, x_scales[1] + b, x_scales[2] + b, x_scales[3] + b);
             return S::add(acc, S::mul(dots, S::mul(S::splat4(rows.scale(row, b)), scales)));
         };
@@ -276,7 +294,8 @@ struct KernelsFor {
         F32 r = S::sub(x, S::mul(n, S::splat(ExpF32::kLn2High)));
         r = S::sub(r, S::mul(n, S::splat(ExpF32::kLn2Low)));
         F32 p = S::splat(ExpF32::kCoefficients[0]);
-        for (size_t i = 1; i < std::size(ExpF32::kCoefficients); ++i) p = S::mul_add(p, r, S::splat(ExpF32::kCoefficients[i]));
+        for (size_t i = 1; i < std::size(ExpF32::kCoefficients); ++i)
+            p = S::mul_add(p, r, S::splat(ExpF32::kCoefficients[i]));
         return S::times_power_of_two(p, t);
     }
 
@@ -308,8 +327,10 @@ struct KernelsFor {
         for (; r < n_rows; ++r) tile_float<1, 1>(view, args, r, 0);
     }
 
-    // A lane for each of four rows; blocks are summed in order. Where fewer rows are left, the last one is computed again.
-    static void scores_i8(const void* query, const float* query_scales, StagedRows rows, int n_rows, int head_dim, float* scores) {
+    // A lane for each of four rows; blocks are summed in order. Where fewer rows are left, the last one is computed
+    // again.
+    static void scores_i8(const void* query, const float* query_scales, StagedRows rows, int n_rows, int head_dim,
+                          float* scores) {
         const Activation* x = static_cast<const Activation*>(query);
         const int blocks = head_dim / 32;
         for (int first = 0; first < n_rows; first += 4) {
@@ -317,9 +338,12 @@ struct KernelsFor {
             for (int i = 0; i < 4; ++i) r[i] = first + i < n_rows ? first + i : n_rows - 1;
             Float4 acc = S::splat4(0);
             for (int b = 0; b < blocks; ++b) {
-                const auto dot = [&](int row) { return S::dot(S::load_weights(rows.q + row * head_dim + b * 32), x + b * 32); };
+                const auto dot = [&](int row) {
+                    return S::dot(S::load_weights(rows.q + row * head_dim + b * 32), x + b * 32);
+                };
                 const auto scale = [&](int row) { return rows.scales + row * blocks + b; };
-                const Float4 scales = S::mul(S::gather4(scale(r[0]), scale(r[1]), scale(r[2]), scale(r[3])), S::splat4(query_scales[b]));
+                const Float4 scales =
+                    S::mul(S::gather4(scale(r[0]), scale(r[1]), scale(r[2]), scale(r[3])), S::splat4(query_scales[b]));
                 acc = S::add(acc, S::mul(S::sums(dot(r[0]), dot(r[1]), dot(r[2]), dot(r[3])), scales));
             }
             float out[4];
@@ -365,7 +389,8 @@ struct KernelsFor {
 
     static void accumulate(const float* weights, const float* rows, int n_rows, int head_dim, float* out) {
         int d = 0;
-        for (; d + 4 * kLanes <= head_dim; d += 4 * kLanes) accumulate_columns<4>(weights, rows + d, n_rows, head_dim, out + d);
+        for (; d + 4 * kLanes <= head_dim; d += 4 * kLanes)
+            accumulate_columns<4>(weights, rows + d, n_rows, head_dim, out + d);
         for (; d + kLanes <= head_dim; d += kLanes) accumulate_columns<1>(weights, rows + d, n_rows, head_dim, out + d);
         for (; d < head_dim; ++d)
             for (int r = 0; r < n_rows; ++r) out[d] += weights[r] * rows[r * head_dim + d];
@@ -409,9 +434,9 @@ struct KernelsFor {
     }
 
     static constexpr Kernels table() {
-        return {S::kName,    sizeof(Activation), matmul_f32, matmul_f16, matmul_bf16,   matmul_q8_0, matmul_q4_0, matmul_q6_k,
-                quantise_row, rms_norm,          silu_mul,   add,        scores_f32,    scores_i8,   softmax_block, accumulate,
-                stage_f16,   stage_q8_0,         stage_q4_0, stage_turbo, expand};
+        return {S::kName,      sizeof(Activation), matmul_f32, matmul_f16, matmul_bf16, matmul_q8_0, matmul_q4_0,
+                matmul_q6_k,   quantise_row,       rms_norm,   silu_mul,   add,         scores_f32,  scores_i8,
+                softmax_block, accumulate,         stage_f16,  stage_q8_0, stage_q4_0,  stage_turbo, expand};
     }
 };
 

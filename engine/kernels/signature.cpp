@@ -61,7 +61,8 @@ void add_products(const Kernels& k, Inputs& in, Hash& hash) {
     std::vector<uint8_t> quantised(x.size() * k.activation_bytes);
     std::vector<float> scales(x.size() / 32);
     for (int t = 0; t < kTokens; ++t)
-        k.quantise_row(x.data() + t * kCols, quantised.data() + size_t(t) * kCols * k.activation_bytes, scales.data() + t * kCols / 32, kCols);
+        k.quantise_row(x.data() + t * kCols, quantised.data() + size_t(t) * kCols * k.activation_bytes,
+                       scales.data() + t * kCols / 32, kCols);
     hash.add(scales);
 
     const size_t values = size_t(kRows) * kCols;
@@ -83,7 +84,9 @@ void add_products(const Kernels& k, Inputs& in, Hash& hash) {
     for (const auto& c : cases)
         for (const int n : {1, kTokens}) {
             std::vector<float> out(size_t(n) * kRows);
-            k.matmul(c.type)({static_cast<const uint8_t*>(c.weights), kCols, x.data(), quantised.data(), scales.data(), n, out.data(), kRows}, 0, kRows);
+            k.matmul(c.type)({static_cast<const uint8_t*>(c.weights), kCols, x.data(), quantised.data(), scales.data(),
+                              n, out.data(), kRows},
+                             0, kRows);
             hash.add(out);
         }
 }
@@ -109,7 +112,8 @@ void add_attention(const Kernels& k, Inputs& in, Hash& hash) {
     const size_t values = size_t(kKvRows) * kHeadDim;
     const auto query = in.reals(kHeadDim), weights = in.reals(kKvRows);
     std::vector<uint8_t> int_query(kHeadDim * k.activation_bytes);
-    std::vector<float> int_query_scales(kHeadDim / 32), scores(kKvRows), out(kHeadDim), rows(values), scales(values / 32);
+    std::vector<float> int_query_scales(kHeadDim / 32), scores(kKvRows), out(kHeadDim), rows(values),
+        scales(values / 32);
     std::vector<int8_t> q(values);
     k.quantise_row(query.data(), int_query.data(), int_query_scales.data(), kHeadDim);
 
@@ -119,10 +123,12 @@ void add_attention(const Kernels& k, Inputs& in, Hash& hash) {
         k.expand(staged, int64_t(values), rows.data());
         hash.add(rows);
     };
-    const auto f16 = in.blocks(values, 2, 0), q8_0 = in.blocks(values / 32, 34, 0), q4_0 = in.blocks(values / 32, 18, 0);
+    const auto f16 = in.blocks(values, 2, 0), q8_0 = in.blocks(values / 32, 34, 0),
+               q4_0 = in.blocks(values / 32, 18, 0);
     // A row of 96 is two Hadamard blocks (64 + 32): scales at bytes 0 and 34 of 52.
     auto turbo = in.blocks(kKvRows, size_t(turbo_row_bytes(kHeadDim)), 0);
-    for (int r = 0; r < kKvRows; ++r) std::memcpy(turbo.data() + r * turbo_row_bytes(kHeadDim) + 34, turbo.data() + r * turbo_row_bytes(kHeadDim), 2);
+    for (int r = 0; r < kKvRows; ++r)
+        std::memcpy(turbo.data() + r * turbo_row_bytes(kHeadDim) + 34, turbo.data() + r * turbo_row_bytes(kHeadDim), 2);
     k.stage_q8_0(q8_0.data(), int64_t(values), q.data(), scales.data());
     use({q.data(), scales.data()});
     k.stage_q4_0(q4_0.data(), int64_t(values), q.data(), scales.data());

@@ -74,8 +74,7 @@ uint64_t Attention::scratch_bytes() const {
 void Attention::attend(int layer, int64_t position, int n, const float* queries, float* out) {
     const Batch batch{layer, n, position, out};
     for (int t = 0; t < n; ++t)
-        for (int h = 0; h < n_heads_; ++h)
-            prepare_query(t, h, queries + (int64_t(t) * n_heads_ + h) * head_dim_);
+        for (int h = 0; h < n_heads_; ++h) prepare_query(t, h, queries + (int64_t(t) * n_heads_ + h) * head_dim_);
     if (n == 1)
         one_query(batch);
     else
@@ -148,7 +147,8 @@ void Attention::many_queries(const Batch& batch) {
 }
 
 // partial: (tokens, group, head_dim + 2) for the queries that see any position of the block.
-void Attention::block(const Batch& batch, int kv_head, int64_t block, int token_begin, int token_end, Scratch& scratch, float* partial) {
+void Attention::block(const Batch& batch, int kv_head, int64_t block, int token_begin, int token_end, Scratch& scratch,
+                      float* partial) {
     const int64_t first = block * kBlockPositions;
     scores_of_block(batch, kv_head, first, token_begin, token_end, scratch);
     for (int t = token_begin; t < token_end; ++t) {
@@ -157,24 +157,27 @@ void Attention::block(const Batch& batch, int kv_head, int64_t block, int token_
             const int row = (t - token_begin) * group_ + g;
             float* result = partial + row * (head_dim_ + 2);
             std::fill_n(result, head_dim_, 0.0f);
-            kernels_.softmax_block(scratch.scores.data() + row * kBlockPositions, visible, &largest_of(result, head_dim_),
-                                   &sum_of(result, head_dim_));
+            kernels_.softmax_block(scratch.scores.data() + row * kBlockPositions, visible,
+                                   &largest_of(result, head_dim_), &sum_of(result, head_dim_));
         }
     }
     values_of_block(batch, kv_head, first, token_begin, token_end, scratch, partial);
 }
 
-void Attention::scores_of_block(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end, Scratch& scratch) {
+void Attention::scores_of_block(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end,
+                                Scratch& scratch) {
     const KvSide& keys = cache_.keys();
     const RowFormat& format = keys.format();
     const int64_t newest = batch.position + token_end - 1;
     const size_t d = size_t(head_dim_);
-    for (int64_t page_first = first; page_first < std::min(first + kBlockPositions, newest + 1); page_first += kPagePositions) {
+    for (int64_t page_first = first; page_first < std::min(first + kBlockPositions, newest + 1);
+         page_first += kPagePositions) {
         const int64_t page = page_first / kPagePositions;
         const auto for_each_query = [&](auto&& fn) {
             for (int t = token_begin; t < token_end; ++t)
                 for (int g = 0; g < group_; ++g) {
-                    float* scores = scratch.scores.data() + ((t - token_begin) * group_ + g) * kBlockPositions + (page_first - first);
+                    float* scores = scratch.scores.data() + ((t - token_begin) * group_ + g) * kBlockPositions +
+                                    (page_first - first);
                     fn(batch.position + t, size_t(t) * size_t(n_heads_) + size_t(kv_head * group_ + g), scores);
                 }
         };
@@ -183,14 +186,16 @@ void Attention::scores_of_block(const Batch& batch, int kv_head, int64_t first, 
         if (!staged.empty()) {
             const uint8_t* encoded = keys.encoded_page(batch.layer, kv_head, page);
             if (format.integer()) {
-                const StagedRows rows = format.stage_integers(kernels_, encoded, staged.end, scratch.q.data(), scratch.scales.data());
+                const StagedRows rows =
+                    format.stage_integers(kernels_, encoded, staged.end, scratch.q.data(), scratch.scales.data());
                 for_each_query([&](int64_t t, size_t row, float* scores) {
                     const int n = rows_of_page(page_first, 0, keys.encoded_for(t)).end;
                     kernels_.scores_i8(int_queries_.data() + row * d * kernels_.activation_bytes,
                                        int_query_scales_.data() + row * (d / 32), rows, n, head_dim_, scores);
                 });
             } else {
-                const float* rows = format.stage_floats(kernels_, encoded, staged.end, scratch.q.data(), scratch.scales.data(), scratch.floats.data());
+                const float* rows = format.stage_floats(kernels_, encoded, staged.end, scratch.q.data(),
+                                                        scratch.scales.data(), scratch.floats.data());
                 for_each_query([&](int64_t t, size_t row, float* scores) {
                     const int n = rows_of_page(page_first, 0, keys.encoded_for(t)).end;
                     kernels_.scores_f32(queries_.data() + row * d, rows, n, head_dim_, scores);
@@ -202,14 +207,16 @@ void Attention::scores_of_block(const Batch& batch, int kv_head, int64_t first, 
             const PageRows exact = rows_of_page(page_first, keys.encoded_for(t), t + 1);
             if (exact.empty()) return;
             const float* rows = keys.exact_page(batch.layer, kv_head, page) + exact.begin * head_dim_;
-            kernels_.scores_f32(queries_.data() + row * d, rows, exact.end - exact.begin, head_dim_, scores + exact.begin);
+            kernels_.scores_f32(queries_.data() + row * d, rows, exact.end - exact.begin, head_dim_,
+                                scores + exact.begin);
         });
     }
 }
 
 // First the encoded values, which are older, then the exact ones: in the order of positions, and with one rotation back
 // in between where the encoded rows are rotated.
-void Attention::values_of_block(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end, Scratch& scratch, float* partial) {
+void Attention::values_of_block(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end,
+                                Scratch& scratch, float* partial) {
     const KvSide& values = cache_.values();
     const RowFormat& format = values.format();
     const int64_t newest = batch.position + token_end - 1;
@@ -226,7 +233,8 @@ void Attention::values_of_block(const Batch& batch, int kv_head, int64_t first, 
         const PageRows staged = rows_of_page(page_first, 0, values.encoded_for(newest));
         if (staged.empty()) break;
         const uint8_t* encoded = values.encoded_page(batch.layer, kv_head, page_first / kPagePositions);
-        const float* rows = format.stage_floats(kernels_, encoded, staged.end, scratch.q.data(), scratch.scales.data(), scratch.floats.data());
+        const float* rows = format.stage_floats(kernels_, encoded, staged.end, scratch.q.data(), scratch.scales.data(),
+                                                scratch.floats.data());
         for_each_query([&](int64_t t, const float* weights, float* result) {
             const int n = rows_of_page(page_first, 0, values.encoded_for(t)).end;
             kernels_.accumulate(weights + (page_first - first), rows, n, head_dim_, result);
@@ -241,8 +249,10 @@ void Attention::values_of_block(const Batch& batch, int kv_head, int64_t first, 
         for_each_query([&](int64_t t, const float* weights, float* result) {
             const PageRows exact = rows_of_page(page_first, values.encoded_for(t), t + 1);
             if (exact.empty()) return;
-            const float* rows = values.exact_page(batch.layer, kv_head, page_first / kPagePositions) + exact.begin * head_dim_;
-            kernels_.accumulate(weights + (page_first - first) + exact.begin, rows, exact.end - exact.begin, head_dim_, result);
+            const float* rows =
+                values.exact_page(batch.layer, kv_head, page_first / kPagePositions) + exact.begin * head_dim_;
+            kernels_.accumulate(weights + (page_first - first) + exact.begin, rows, exact.end - exact.begin, head_dim_,
+                                result);
         });
 }
 

@@ -27,13 +27,13 @@ public:
     uint64_t scratch_bytes() const;
 
 private:
-    struct Scratch {                        // of one thread
-        std::vector<int8_t> q;              // (64, head_dim)
-        std::vector<float> scales;          // (64, head_dim / 32)
-        std::vector<float> floats;          // (64, head_dim)
-        std::vector<float> scores;          // (kTokens * group, 256)
-        std::vector<float> partial;         // (kTokens * group, head_dim + 2)
-        std::vector<float> merged;          // the same
+    struct Scratch {                 // of one thread
+        std::vector<int8_t> q;       // (64, head_dim)
+        std::vector<float> scales;   // (64, head_dim / 32)
+        std::vector<float> floats;   // (64, head_dim)
+        std::vector<float> scores;   // (kTokens * group, 256)
+        std::vector<float> partial;  // (kTokens * group, head_dim + 2)
+        std::vector<float> merged;   // the same
     };
     struct Batch {
         int layer, n;
@@ -44,9 +44,12 @@ private:
     void prepare_query(int token, int head, const float* query);
     void one_query(const Batch& batch);
     void many_queries(const Batch& batch);
-    void block(const Batch& batch, int kv_head, int64_t block, int token_begin, int token_end, Scratch& scratch, float* partial);
-    void scores_of_block(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end, Scratch& scratch);
-    void values_of_block(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end, Scratch& scratch, float* partial);
+    void block(const Batch& batch, int kv_head, int64_t block, int token_begin, int token_end, Scratch& scratch,
+               float* partial);
+    void scores_of_block(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end,
+                         Scratch& scratch);
+    void values_of_block(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end,
+                         Scratch& scratch, float* partial);
     void merge(float* merged, const float* partial) const;
     void finish(const float* merged, float* out) const;
 
@@ -55,10 +58,11 @@ private:
     ThreadPool& pool_;
     int n_heads_, group_, head_dim_;
     float query_scale_;
-    std::vector<float> queries_;            // (max_batch, n_heads, head_dim), scaled
-    std::vector<uint8_t> int_queries_;      // (max_batch, n_heads, head_dim) of the backend's Activation, rotated if the keys are
-    std::vector<float> int_query_scales_;   // (max_batch, n_heads, head_dim / 32)
-    std::vector<float> partials_;           // (blocks, n_heads, head_dim + 2): one query
+    std::vector<float> queries_;  // (max_batch, n_heads, head_dim), scaled
+    std::vector<uint8_t>
+        int_queries_;  // (max_batch, n_heads, head_dim) of the backend's Activation, rotated if the keys are
+    std::vector<float> int_query_scales_;  // (max_batch, n_heads, head_dim / 32)
+    std::vector<float> partials_;          // (blocks, n_heads, head_dim + 2): one query
     std::vector<Scratch> scratch_;
 };
 

@@ -19,12 +19,14 @@ KvSide::KvSide(const KvShape& shape, KvType type, int window)
     : shape_(shape),
       format_(type, shape.head_dim),
       window_(type == KvType::fp32 ? 0 : window),
-      // A batch lies in one page; the oldest row that one of its queries sees exact is window - 1 rows before its first.
+      // A batch lies in one page; the oldest row that one of its queries sees exact is window - 1 rows before its
+      // first.
       ring_pages_(window_ == 0 ? 0 : int(pages_for(window_)) + 1),
       slabs_(size_t(shape.n_layers)) {}
 
 uint64_t KvSide::ring_values() const {
-    return uint64_t(shape_.n_layers) * uint64_t(ring_pages_) * uint64_t(shape_.n_kv_heads) * kPagePositions * uint64_t(shape_.head_dim);
+    return uint64_t(shape_.n_layers) * uint64_t(ring_pages_) * uint64_t(shape_.n_kv_heads) * kPagePositions *
+           uint64_t(shape_.head_dim);
 }
 
 bool KvSide::allocate_window() {
@@ -59,10 +61,10 @@ void KvSide::write(int layer, int head, int64_t position, int n, const float* x)
         return;
     }
     float* page = ring_page(layer, head, position / kPagePositions);
-    for (int i = 0; i < n; ++i)
-        std::copy_n(x + i * stride, d, page + (position + i) % kPagePositions * d);
+    for (int i = 0; i < n; ++i) std::copy_n(x + i * stride, d, page + (position + i) % kPagePositions * d);
     for (int64_t p = n_encoded_; p < encoded_end; ++p)
-        format_.encode(ring_page(layer, head, p / kPagePositions) + p % kPagePositions * d, encoded_row(layer, head, p));
+        format_.encode(ring_page(layer, head, p / kPagePositions) + p % kPagePositions * d,
+                       encoded_row(layer, head, p));
 }
 
 void KvSide::advance(int64_t end) {
@@ -142,10 +144,11 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const KvShape& shape, const KvO
                                                           " positions; expected 0 to " + std::to_string(kMaxWindow)};
     std::unique_ptr<KvCache> cache(new KvCache(shape, options));
     if (cache->keys_.allocate_window() && cache->values_.allocate_window()) return cache;
-    return Error{ErrorCode::out_of_memory, "the exact windows of " + std::to_string(options.key_window) + " keys and " +
-                                               std::to_string(options.value_window) + " values need " +
-                                               std::to_string((cache->keys_.exact_bytes() + cache->values_.exact_bytes()) >> 20) +
-                                               " MiB, which are not there: choose smaller windows"};
+    return Error{ErrorCode::out_of_memory,
+                 "the exact windows of " + std::to_string(options.key_window) + " keys and " +
+                     std::to_string(options.value_window) + " values need " +
+                     std::to_string((cache->keys_.exact_bytes() + cache->values_.exact_bytes()) >> 20) +
+                     " MiB, which are not there: choose smaller windows"};
 }
 
 Status KvCache::reserve(int n) {
@@ -182,12 +185,14 @@ KvStats KvCache::stats() const {
     KvStats stats;
     stats.policy = options_.policy();
     stats.positions = position_;
-    const uint64_t values_per_position = 2ull * uint64_t(shape_.n_layers) * uint64_t(shape_.n_kv_heads) * uint64_t(shape_.head_dim);
+    const uint64_t values_per_position =
+        2ull * uint64_t(shape_.n_layers) * uint64_t(shape_.n_kv_heads) * uint64_t(shape_.head_dim);
     stats.bytes_fp16 = values_per_position * 2 * uint64_t(position_);
     stats.bytes_fp32 = values_per_position * 4 * uint64_t(position_);
 
-    // Each side has an encoded and an exact run. A tier is a run of positions in which neither side changes; it gets its
-    // share of each side's bytes by positions, and the newest tier of a run what is left over (slack of pages and rings).
+    // Each side has an encoded and an exact run. A tier is a run of positions in which neither side changes; it gets
+    // its share of each side's bytes by positions, and the newest tier of a run what is left over (slack of pages and
+    // rings).
     const int64_t n = position_;
     struct Run {
         int64_t first, end;
@@ -201,7 +206,8 @@ KvStats KvCache::stats() const {
     for (const KvSide* side : {&keys_, &values_}) {
         const int64_t encoded = side->encoded_for(n - 1);
         auto& runs = sides[side == &values_];
-        runs.push_back({0, encoded, side->encoded_bytes(), side->format().bits_per_value(), kv_type_name(side->format().type())});
+        runs.push_back(
+            {0, encoded, side->encoded_bytes(), side->format().bits_per_value(), kv_type_name(side->format().type())});
         runs.push_back({encoded, n, side->exact_bytes(), 32, "fp32"});
         borders.push_back(encoded);
         stats.bytes += side->encoded_bytes() + side->exact_bytes();
@@ -216,14 +222,16 @@ KvStats KvCache::stats() const {
         for (auto& runs : sides) {
             Run& run = first < runs[0].end || (runs[1].bytes == 0 && n == 0) ? runs[0] : runs[1];
             const bool last = end == run.end;
-            const uint64_t share = last ? run.bytes - run.given
-                                        : run.bytes * uint64_t(end - first) / uint64_t(run.end - run.first);
+            const uint64_t share =
+                last ? run.bytes - run.given : run.bytes * uint64_t(end - first) / uint64_t(run.end - run.first);
             run.given += share;
             tier.bytes += share;
             const bool is_key = &runs == &sides[0];
             (is_key ? tier.key_bits : tier.value_bits) = run.bits;
-            if (is_key) tier.name = run.name;
-            else if (tier.name != run.name) tier.name += std::string("/") + run.name;
+            if (is_key)
+                tier.name = run.name;
+            else if (tier.name != run.name)
+                tier.name += std::string("/") + run.name;
         }
         if (tier.positions > 0 || tier.bytes > 0) stats.tiers.push_back(tier);
     }

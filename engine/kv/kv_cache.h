@@ -1,12 +1,13 @@
 // The memory of a conversation: for every position, layer and KV head one key and one value row. The newest rows are
 // exact (FP32, the window), older ones are kept in a row format. Nothing is ever dropped.
 //
-// What a query sees depends on positions alone: the query at t sees the keys p > t - key_window exact and the older ones
-// encoded, whatever the batches were. To make that so within a batch of up to 64 positions, the window's ring is up to 64
-// rows longer than the window, and a row is encoded as soon as the newest query of a batch has left it behind.
+// What a query sees depends on positions alone: the query at t sees the keys p > t - key_window exact and the older
+// ones encoded, whatever the batches were. To make that so within a batch of up to 64 positions, the window's ring is
+// up to 64 rows longer than the window, and a row is encoded as soon as the newest query of a batch has left it behind.
 //
-// Rows lie in pages of 64 positions, so a page has one place in a ring and one address for all its rows. Pages of all KV
-// heads of a layer come from one allocation (a slab). Slabs are allocated by reserve(), never while a token is computed.
+// Rows lie in pages of 64 positions, so a page has one place in a ring and one address for all its rows. Pages of all
+// KV heads of a layer come from one allocation (a slab). Slabs are allocated by reserve(), never while a token is
+// computed.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -39,8 +40,8 @@ public:
 
     // Allocates what positions up to `end` need; false when memory is out, and then nothing has changed.
     bool reserve(int64_t end);
-    // x (n, n_kv_heads, head_dim): the rows of positions [position, position + n) of one layer and head, which lie in one
-    // page. Encodes those rows that the newest of these queries sees encoded.
+    // x (n, n_kv_heads, head_dim): the rows of positions [position, position + n) of one layer and head, which lie in
+    // one page. Encodes those rows that the newest of these queries sees encoded.
     void write(int layer, int head, int64_t position, int n, const float* x);
     void advance(int64_t end);
     bool truncate(int64_t end);  // false: a row of the window had to be restored from its encoded form
@@ -60,12 +61,12 @@ private:
     KvShape shape_;
     RowFormat format_;
     int window_;
-    int ring_pages_;                      // 0 without a window
-    std::unique_ptr<float[]> ring_;       // (n_layers, ring_pages, n_kv_heads, 64, head_dim)
+    int ring_pages_;                                              // 0 without a window
+    std::unique_ptr<float[]> ring_;                               // (n_layers, ring_pages, n_kv_heads, 64, head_dim)
     std::vector<std::vector<std::unique_ptr<uint8_t[]>>> slabs_;  // (n_layers, pages): (n_kv_heads, 64, row_bytes)
-    int64_t end_ = 0;                     // positions written
-    int64_t n_encoded_ = 0;               // rows encoded, from the oldest
-    int64_t ring_begin_ = 0;              // first position whose exact row the ring still holds
+    int64_t end_ = 0;                                             // positions written
+    int64_t n_encoded_ = 0;                                       // rows encoded, from the oldest
+    int64_t ring_begin_ = 0;                                      // first position whose exact row the ring still holds
 };
 
 class KvCache {

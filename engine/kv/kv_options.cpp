@@ -4,12 +4,18 @@ namespace strata {
 
 const char* kv_type_name(KvType type) {
     switch (type) {
-        case KvType::fp32: return "fp32";
-        case KvType::fp16: return "fp16";
-        case KvType::q8_0: return "q8_0";
-        case KvType::q4_0: return "q4_0";
-        case KvType::hq4_0: return "hq4_0";
-        case KvType::turbo_kv_4b: return "turbo_kv_4b";
+        case KvType::fp32:
+            return "fp32";
+        case KvType::fp16:
+            return "fp16";
+        case KvType::q8_0:
+            return "q8_0";
+        case KvType::q4_0:
+            return "q4_0";
+        case KvType::hq4_0:
+            return "hq4_0";
+        case KvType::turbo_kv_4b:
+            return "turbo_kv_4b";
     }
     return "unknown";
 }

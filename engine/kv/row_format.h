@@ -34,7 +34,8 @@ public:
     StagedRows stage_integers(const Kernels& kernels, const uint8_t* rows, int n_rows, int8_t* q, float* scales) const;
     // rows (n_rows) to floats (n_rows, head_dim), still rotated. Returns where they are: fp32 rows are used in place.
     // q and scales are scratch.
-    const float* stage_floats(const Kernels& kernels, const uint8_t* rows, int n_rows, int8_t* q, float* scales, float* out) const;
+    const float* stage_floats(const Kernels& kernels, const uint8_t* rows, int n_rows, int8_t* q, float* scales,
+                              float* out) const;
 
 private:
     KvType type_;

@@ -78,13 +78,17 @@ Result<Weights> read_weights(const GgufFile& file, const ModelConfig& c) {
     Weights w;
     w.embedding = tensors.matrix("token_embd.weight", c.n_vocab, c.d_model);
     // A file cannot describe more layers than it has tensors, whatever its header says.
-    for (int layer = 0; layer < c.n_layers && tensors.problem().empty(); ++layer) w.layers.push_back(read_layer(tensors, c, layer));
+    for (int layer = 0; layer < c.n_layers && tensors.problem().empty(); ++layer)
+        w.layers.push_back(read_layer(tensors, c, layer));
     w.output_norm = tensors.vector("output_norm.weight", c.d_model);
     w.head = tensors.has("output.weight") ? tensors.matrix("output.weight", c.n_vocab, c.d_model) : w.embedding;
     if (tensors.has("rope_freqs.weight")) w.rope_factors = tensors.vector("rope_freqs.weight", c.rope_dim / 2);
-    if (!tensors.problem().empty()) return Error{ErrorCode::corrupt_file, "the model's weights cannot be used: " + tensors.problem()};
+    if (!tensors.problem().empty())
+        return Error{ErrorCode::corrupt_file, "the model's weights cannot be used: " + tensors.problem()};
     for (float factor : w.rope_factors)
-        if (!(factor > 0)) return Error{ErrorCode::corrupt_file, "the model's weights cannot be used: rope_freqs.weight holds a factor that is not positive"};
+        if (!(factor > 0))
+            return Error{ErrorCode::corrupt_file,
+                         "the model's weights cannot be used: rope_freqs.weight holds a factor that is not positive"};
     return w;
 }
 
@@ -92,7 +96,9 @@ Result<Weights> read_weights(const GgufFile& file, const ModelConfig& c) {
 Status check_no_biases(const GgufFile& file) {
     for (const GgufTensor& tensor : file.tensors())
         if (tensor.name.starts_with("blk.") && tensor.name.ends_with(".bias"))
-            return Error{ErrorCode::unsupported_arch, "the tensor " + std::string(tensor.name) + " is a bias, which the llama architecture does not have here"};
+            return Error{ErrorCode::unsupported_arch,
+                         "the tensor " + std::string(tensor.name) +
+                             " is a bias, which the llama architecture does not have here"};
     return Done{};
 }
 
@@ -119,7 +125,8 @@ Result<std::unique_ptr<Model>> Model::open(std::span<const uint8_t> bytes) {
     if (const Status plain = check_no_biases(*file); !plain) return plain.error();
     auto weights = read_weights(*file, *config);
     if (!weights) return weights.error();
-    auto impl = std::make_unique<Impl>(Impl{std::move(*file), std::move(*config), std::move(*tokenizer), std::move(*weights)});
+    auto impl =
+        std::make_unique<Impl>(Impl{std::move(*file), std::move(*config), std::move(*tokenizer), std::move(*weights)});
     return std::unique_ptr<Model>(new Model(std::move(impl)));
 }
 

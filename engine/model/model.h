@@ -15,14 +15,14 @@ namespace strata {
 
 // The shape of a transformer, from the file's metadata. Names as in the Llama papers.
 struct ModelConfig {
-    std::string architecture;      // "llama"
-    std::string name;              // general.name; may be empty
+    std::string architecture;  // "llama"
+    std::string name;          // general.name; may be empty
     int n_layers = 0;
-    int n_heads = 0;               // query heads
-    int n_kv_heads = 0;            // key/value heads (GQA: n_heads is a multiple)
+    int n_heads = 0;     // query heads
+    int n_kv_heads = 0;  // key/value heads (GQA: n_heads is a multiple)
     int head_dim = 0;
-    int d_model = 0;               // embedding_length
-    int d_ffn = 0;                 // feed_forward_length
+    int d_model = 0;  // embedding_length
+    int d_ffn = 0;    // feed_forward_length
     int n_vocab = 0;
     int trained_length = 0;        // context_length: positions the model was trained on
     int rope_dim = 0;              // leading dimensions of a head that are rotated
@@ -43,11 +43,11 @@ public:
     const ModelConfig& config() const;
     const Tokenizer& tokenizer() const;
     const GgufFile& file() const;
-    std::optional<std::string_view> chat_template() const;   // Jinja, as in the file
+    std::optional<std::string_view> chat_template() const;  // Jinja, as in the file
     uint64_t n_parameters() const;
-    uint64_t weight_bytes() const;                           // tensor data in the file
-    std::string weight_types() const;                        // "Q8_0 43, F32 13"
-    const Weights& weights() const;                          // for engine/model/transformer.cpp
+    uint64_t weight_bytes() const;     // tensor data in the file
+    std::string weight_types() const;  // "Q8_0 43, F32 13"
+    const Weights& weights() const;    // for engine/model/transformer.cpp
 
 private:
     struct Impl;

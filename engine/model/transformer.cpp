@@ -53,7 +53,8 @@ uint64_t Transformer::needed_bytes(const ModelConfig& c, const Kernels& kernels)
 
 uint64_t Transformer::scratch_bytes() const {
     uint64_t floats = 0;
-    for (const auto* rows : {&cos_, &sin_, &x_, &normed_, &q_, &k_, &v_, &mixed_, &gate_, &up_, &delta_, &scales_, &logits_})
+    for (const auto* rows :
+         {&cos_, &sin_, &x_, &normed_, &q_, &k_, &v_, &mixed_, &gate_, &up_, &delta_, &scales_, &logits_})
         floats += rows->size();
     return floats * sizeof(float) + quantised_.size() + attention_.scratch_bytes();
 }
@@ -72,14 +73,16 @@ std::span<const float> Transformer::forward(std::span<const int> tokens, Logits 
     const int wanted = which == Logits::all ? n : 1;
     const size_t size = size_t(wanted) * size_t(c_.n_vocab);
     if (logits_.size() < size) logits_.resize(size_t(kMaxBatch) * size_t(c_.n_vocab));
-    multiply({normed_.data() + size_t(n - wanted) * size_t(c_.d_model), wanted, c_.d_model}, {{&w_.head, logits_.data()}});
+    multiply({normed_.data() + size_t(n - wanted) * size_t(c_.d_model), wanted, c_.d_model},
+             {{&w_.head, logits_.data()}});
     return {logits_.data(), size};
 }
 
 void Transformer::embed(std::span<const int> tokens) {
     const TensorTraits& traits = tensor_traits(w_.embedding.type);
     for (size_t t = 0; t < tokens.size(); ++t)
-        traits.decode(w_.embedding.data + tokens[t] * w_.embedding.row_bytes(), x_.data() + t * size_t(c_.d_model), c_.d_model);
+        traits.decode(w_.embedding.data + tokens[t] * w_.embedding.row_bytes(), x_.data() + t * size_t(c_.d_model),
+                      c_.d_model);
 }
 
 // x += output(attention(norm(x)))
@@ -113,10 +116,12 @@ void Transformer::normalise(const std::vector<float>& weight, int n) {
 
 // Several products of one input, in one go over the threads. out: (n, matrix rows)
 void Transformer::multiply(const Input& input, std::initializer_list<Product> products) {
-    const bool quantised = std::any_of(products.begin(), products.end(), [](const Product& p) { return is_quantised(p.matrix->type); });
+    const bool quantised =
+        std::any_of(products.begin(), products.end(), [](const Product& p) { return is_quantised(p.matrix->type); });
     if (quantised)
         for (int t = 0; t < input.n; ++t)
-            kernels_.quantise_row(input.x + int64_t(t) * input.cols, quantised_.data() + size_t(t) * size_t(input.cols) * kernels_.activation_bytes,
+            kernels_.quantise_row(input.x + int64_t(t) * input.cols,
+                                  quantised_.data() + size_t(t) * size_t(input.cols) * kernels_.activation_bytes,
                                   scales_.data() + int64_t(t) * (input.cols / 32), input.cols);
     int64_t total = 0;
     for (const Product& p : products) total += p.matrix->rows;
@@ -126,7 +131,8 @@ void Transformer::multiply(const Input& input, std::initializer_list<Product> pr
         for (const Product& p : products) {
             const int64_t from = std::max(begin, first) - first, to = std::min(end, first + p.matrix->rows) - first;
             if (from < to) {
-                const MatmulArgs args{p.matrix->data, input.cols, input.x, quantised_.data(), scales_.data(), input.n, p.out, p.matrix->rows};
+                const MatmulArgs args{p.matrix->data, input.cols, input.x, quantised_.data(),
+                                      scales_.data(), input.n,    p.out,   p.matrix->rows};
                 kernels_.matmul(p.matrix->type)(args, from, to);
             }
             first += p.matrix->rows;

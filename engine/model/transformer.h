@@ -36,7 +36,7 @@ private:
         const Matrix* matrix;
         float* out;
     };
-    struct Input {              // of matrix products: rows of floats, and quantised where a weight type wants it
+    struct Input {  // of matrix products: rows of floats, and quantised where a weight type wants it
         const float* x;
         int n, cols;
     };

@@ -29,11 +29,11 @@ struct LayerWeights {
 };
 
 struct Weights {
-    Matrix embedding;                   // (n_vocab, d_model)
-    std::vector<LayerWeights> layers;   // (n_layers)
-    std::vector<float> output_norm;     // (d_model)
-    Matrix head;                        // (n_vocab, d_model); the embedding itself where the file ties them
-    std::vector<float> rope_factors;    // (rope_dim / 2), each frequency is divided by it; empty: none
+    Matrix embedding;                  // (n_vocab, d_model)
+    std::vector<LayerWeights> layers;  // (n_layers)
+    std::vector<float> output_norm;    // (d_model)
+    Matrix head;                       // (n_vocab, d_model); the embedding itself where the file ties them
+    std::vector<float> rope_factors;   // (rope_dim / 2), each frequency is divided by it; empty: none
 };
 
 }  // namespace strata

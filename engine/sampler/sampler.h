@@ -12,12 +12,13 @@
 namespace strata {
 
 struct SamplerOptions {
-    float temperature = 0.7f;      // 0: always the likeliest token (greedy); the filters below are then ignored
-    int top_k = 40;                // keep the k likeliest; 0: all
-    float top_p = 0.95f;           // keep the smallest set that holds this probability; 1: all
-    float min_p = 0.05f;           // drop tokens less likely than this fraction of the likeliest; 0: none
-    float repeat_penalty = 1.0f;   // divide (multiply, if negative) the logits of recent tokens; 1: off (CTRL, 1909.05858)
-    int repeat_last_n = 64;        // how many recent tokens that covers; 0: none
+    float temperature = 0.7f;  // 0: always the likeliest token (greedy); the filters below are then ignored
+    int top_k = 40;            // keep the k likeliest; 0: all
+    float top_p = 0.95f;       // keep the smallest set that holds this probability; 1: all
+    float min_p = 0.05f;       // drop tokens less likely than this fraction of the likeliest; 0: none
+    float repeat_penalty =
+        1.0f;                // divide (multiply, if negative) the logits of recent tokens; 1: off (CTRL, 1909.05858)
+    int repeat_last_n = 64;  // how many recent tokens that covers; 0: none
     uint64_t seed = 0;
 };
 

@@ -1,8 +1,9 @@
 // What a SIMD backend must offer. Kernels are templates over this; a backend is a type without state.
 //
-// F32 is eight floats in every backend. Ints holds the partial sums of one exact dot product of 32 small integers, those
-// of values 0-15 apart from those of 16-31. Float4 is four floats, one for each of four rows or tokens.
-// Activation is how one quantised activation (an integer in -127..127) is stored, as suits the backend's multiplication.
+// F32 is eight floats in every backend. Ints holds the partial sums of one exact dot product of 32 small integers,
+// those of values 0-15 apart from those of 16-31. Float4 is four floats, one for each of four rows or tokens.
+// Activation is how one quantised activation (an integer in -127..127) is stored, as suits the backend's
+// multiplication.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -10,14 +11,15 @@
 namespace strata {
 
 template <class S>
-concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typename S::Weights32 w, typename S::Ints ints,
-                               const float* f, float* out, const uint16_t* half, const uint8_t* bytes, int8_t* q,
-                               const int8_t* table, const typename S::Activation* x, typename S::Activation* x_out) {
+concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typename S::Weights32 w,
+                               typename S::Ints ints, const float* f, float* out, const uint16_t* half,
+                               const uint8_t* bytes, int8_t* q, const int8_t* table, const typename S::Activation* x,
+                               typename S::Activation* x_out) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
-    { S::load(f) } -> std::same_as<typename S::F32>;           // need not be aligned
-    { S::load_half(half) } -> std::same_as<typename S::F32>;   // as half_to_float
+    { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
+    { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float
     { S::load_bfloat(half) } -> std::same_as<typename S::F32>;
-    { S::store(out, v) };
+    {S::store(out, v)};
     { S::add(v, v) } -> std::same_as<typename S::F32>;
     { S::sub(v, v) } -> std::same_as<typename S::F32>;
     { S::mul(v, v) } -> std::same_as<typename S::F32>;
@@ -25,15 +27,17 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::mul_add(v, v, v) } -> std::same_as<typename S::F32>;  // a * b + c, rounded twice
     { S::min(v, v) } -> std::same_as<typename S::F32>;
     { S::max(v, v) } -> std::same_as<typename S::F32>;
-    { S::times_power_of_two(v, v) } -> std::same_as<typename S::F32>;  // the last step of exp_f32: adds the bits of b << 23 to a
-    { S::sum(v) } -> std::same_as<float>;                      // in the order that Scalar::sum defines
+    {
+        S::times_power_of_two(v, v)
+        } -> std::same_as<typename S::F32>;  // the last step of exp_f32: adds the bits of b << 23 to a
+    { S::sum(v) } -> std::same_as<float>;    // in the order that Scalar::sum defines
     { S::largest(v) } -> std::same_as<float>;
 
-    { S::quantise32(f, 1.0f, x_out) };                         // x[i] = nearest integer of f[i] * scale, ties to even
-    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;          // 32 int8
-    { S::load_nibbles(bytes) } -> std::same_as<typename S::Weights32>;      // 16 bytes, low nibbles first, each minus 8
-    { S::dot(w, x) } -> std::same_as<typename S::Ints>;        // exact
-    { S::scale_halves(ints, 1, 1) } -> std::same_as<typename S::Ints>;      // values 0-15 times a, 16-31 times b
+    {S::quantise32(f, 1.0f, x_out)};  // x[i] = nearest integer of f[i] * scale, ties to even
+    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;      // 32 int8
+    { S::load_nibbles(bytes) } -> std::same_as<typename S::Weights32>;  // 16 bytes, low nibbles first, each minus 8
+    { S::dot(w, x) } -> std::same_as<typename S::Ints>;                 // exact
+    { S::scale_halves(ints, 1, 1) } -> std::same_as<typename S::Ints>;  // values 0-15 times a, 16-31 times b
     { S::sums(ints, ints, ints, ints) } -> std::same_as<typename S::Float4>;  // four finished dots, as floats
     { S::splat4(1.0f) } -> std::same_as<typename S::Float4>;
     { S::load4(f) } -> std::same_as<typename S::Float4>;
@@ -41,10 +45,10 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::gather_half4(bytes, bytes, bytes, bytes) } -> std::same_as<typename S::Float4>;
     { S::mul(four, four) } -> std::same_as<typename S::Float4>;
     { S::add(four, four) } -> std::same_as<typename S::Float4>;
-    { S::store4(out, four) };
+    {S::store4(out, four)};
 
-    { S::look_up_nibbles(bytes, table, q) };                   // 16 bytes to 32 int8 through 16 entries
-    { S::scale_to_float(table, 1.0f, out) };                   // 32 int8 times a scale
+    {S::look_up_nibbles(bytes, table, q)};  // 16 bytes to 32 int8 through 16 entries
+    {S::scale_to_float(table, 1.0f, out)};  // 32 int8 times a scale
 };
 
 }  // namespace strata

@@ -32,11 +32,13 @@ struct Neon {
     static F32 load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
     static F32 load_half(const uint16_t* p) {
         const uint16x8_t h = load_u16(p);
-        return {vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(h))), vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(h)))};
+        return {vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(h))),
+                vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(h)))};
     }
     static F32 load_bfloat(const uint16_t* p) {
         const uint16x8_t b = load_u16(p);
-        return {vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(b), 16)), vreinterpretq_f32_u32(vshll_high_n_u16(b, 16))};
+        return {vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(b), 16)),
+                vreinterpretq_f32_u32(vshll_high_n_u16(b, 16))};
     }
     static void store(float* p, F32 a) {
         vst1q_f32(p, a.lo);
@@ -61,7 +63,8 @@ struct Neon {
             const float32x4_t round = vdupq_n_f32(ExpF32::kRound);
             const float32x4_t a = vaddq_f32(vmulq_n_f32(vld1q_f32(x + i), scale), round);
             const float32x4_t b = vaddq_f32(vmulq_n_f32(vld1q_f32(x + i + 4), scale), round);
-            const uint16x8_t wide = vcombine_u16(vmovn_u32(vreinterpretq_u32_f32(a)), vmovn_u32(vreinterpretq_u32_f32(b)));
+            const uint16x8_t wide =
+                vcombine_u16(vmovn_u32(vreinterpretq_u32_f32(a)), vmovn_u32(vreinterpretq_u32_f32(b)));
             vst1_s8(out + i, vreinterpret_s8_u8(vmovn_u16(wide)));
         }
     }
@@ -75,8 +78,12 @@ struct Neon {
         return {vsubq_s8(vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15))), bias),
                 vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(packed, 4)), bias)};
     }
-    static Ints dot(Weights32 w, const Activation* x) { return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))}; }
-    static Ints scale_halves(Ints ints, int a, int b) { return {vmulq_n_s32(ints.first, a), vmulq_n_s32(ints.second, b)}; }
+    static Ints dot(Weights32 w, const Activation* x) {
+        return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))};
+    }
+    static Ints scale_halves(Ints ints, int a, int b) {
+        return {vmulq_n_s32(ints.first, a), vmulq_n_s32(ints.second, b)};
+    }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         const int32x4_t ab = vpaddq_s32(vaddq_s32(a.first, a.second), vaddq_s32(b.first, b.second));
         const int32x4_t cd = vpaddq_s32(vaddq_s32(c.first, c.second), vaddq_s32(d.first, d.second));
@@ -112,7 +119,9 @@ struct Neon {
 
 private:
     static uint16_t half_bits(const void* p) { return load_unaligned<uint16_t>(p); }
-    static uint16x8_t load_u16(const uint16_t* p) { return vreinterpretq_u16_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(p))); }
+    static uint16x8_t load_u16(const uint16_t* p) {
+        return vreinterpretq_u16_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(p)));
+    }
     static float32x4_t add_shifted(float32x4_t a, float32x4_t b) {
         return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a), vshlq_n_u32(vreinterpretq_u32_f32(b), 23)));
     }

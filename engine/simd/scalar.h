@@ -46,14 +46,26 @@ struct Scalar {
         return a;
     }
     static void store(float* p, F32 a) { std::memcpy(p, a.lane, sizeof a.lane); }
-    static F32 add(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x + y; }); }
-    static F32 sub(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x - y; }); }
-    static F32 mul(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x * y; }); }
-    static F32 div(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x / y; }); }
+    static F32 add(F32 a, F32 b) {
+        return each(a, b, [](float x, float y) { return x + y; });
+    }
+    static F32 sub(F32 a, F32 b) {
+        return each(a, b, [](float x, float y) { return x - y; });
+    }
+    static F32 mul(F32 a, F32 b) {
+        return each(a, b, [](float x, float y) { return x * y; });
+    }
+    static F32 div(F32 a, F32 b) {
+        return each(a, b, [](float x, float y) { return x / y; });
+    }
     static F32 mul_add(F32 a, F32 b, F32 c) { return add(c, mul(a, b)); }
     // Of numbers only: kernels never compare NaN.
-    static F32 min(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x < y ? x : y; }); }
-    static F32 max(F32 a, F32 b) { return each(a, b, [](float x, float y) { return x > y ? x : y; }); }
+    static F32 min(F32 a, F32 b) {
+        return each(a, b, [](float x, float y) { return x < y ? x : y; });
+    }
+    static F32 max(F32 a, F32 b) {
+        return each(a, b, [](float x, float y) { return x > y ? x : y; });
+    }
     static F32 times_power_of_two(F32 a, F32 b) {
         return each(a, b, [](float x, float y) { return float_of(bits_of(x) + (bits_of(y) << 23)); });
     }
@@ -92,7 +104,8 @@ struct Scalar {
     }
     static Ints scale_halves(Ints ints, int a, int b) { return {ints.first * a, ints.second * b}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
-        return {{float(a.first + a.second), float(b.first + b.second), float(c.first + c.second), float(d.first + d.second)}};
+        return {{float(a.first + a.second), float(b.first + b.second), float(c.first + c.second),
+                 float(d.first + d.second)}};
     }
     static Float4 splat4(float x) { return {{x, x, x, x}}; }
     static Float4 load4(const float* p) { return load_unaligned<Float4>(p); }

@@ -33,11 +33,13 @@ struct Wasm128 {
     static F32 load(const float* p) { return {wasm_v128_load(p), wasm_v128_load(p + 4)}; }
     static F32 load_half(const uint16_t* p) {
         const v128_t h = wasm_v128_load(p);
-        return {half_bits_to_float(wasm_u32x4_extend_low_u16x8(h)), half_bits_to_float(wasm_u32x4_extend_high_u16x8(h))};
+        return {half_bits_to_float(wasm_u32x4_extend_low_u16x8(h)),
+                half_bits_to_float(wasm_u32x4_extend_high_u16x8(h))};
     }
     static F32 load_bfloat(const uint16_t* p) {
         const v128_t b = wasm_v128_load(p);
-        return {wasm_i32x4_shl(wasm_u32x4_extend_low_u16x8(b), 16), wasm_i32x4_shl(wasm_u32x4_extend_high_u16x8(b), 16)};
+        return {wasm_i32x4_shl(wasm_u32x4_extend_low_u16x8(b), 16),
+                wasm_i32x4_shl(wasm_u32x4_extend_high_u16x8(b), 16)};
     }
     static void store(float* p, F32 a) {
         wasm_v128_store(p, a.lo);
@@ -78,7 +80,8 @@ struct Wasm128 {
     }
     static Weights32 load_weights(const void* p) {
         const int8_t* q = static_cast<const int8_t*>(p);
-        return {{wasm_i16x8_load8x8(q), wasm_i16x8_load8x8(q + 8), wasm_i16x8_load8x8(q + 16), wasm_i16x8_load8x8(q + 24)}};
+        return {
+            {wasm_i16x8_load8x8(q), wasm_i16x8_load8x8(q + 8), wasm_i16x8_load8x8(q + 16), wasm_i16x8_load8x8(q + 24)}};
     }
     static Weights32 load_nibbles(const uint8_t* p) {
         const v128_t packed = wasm_v128_load(p), bias = wasm_i8x16_splat(8);
@@ -99,7 +102,8 @@ struct Wasm128 {
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         const v128_t ab = pair_sums(wasm_i32x4_add(a.first, a.second), wasm_i32x4_add(b.first, b.second));
         const v128_t cd = pair_sums(wasm_i32x4_add(c.first, c.second), wasm_i32x4_add(d.first, d.second));
-        return {wasm_f32x4_convert_i32x4(wasm_i32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7)))};
+        return {wasm_f32x4_convert_i32x4(
+            wasm_i32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7)))};
     }
     static Float4 splat4(float x) { return {wasm_f32x4_splat(x)}; }
     static Float4 load4(const float* p) { return {wasm_v128_load(p)}; }
@@ -123,7 +127,8 @@ struct Wasm128 {
         for (int i = 0; i < 32; i += 8) {
             const v128_t wide = wasm_i16x8_load8x8(q + i);
             wasm_v128_store(out + i, wasm_f32x4_mul(s, wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(wide))));
-            wasm_v128_store(out + i + 4, wasm_f32x4_mul(s, wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(wide))));
+            wasm_v128_store(out + i + 4,
+                            wasm_f32x4_mul(s, wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(wide))));
         }
     }
 

@@ -100,7 +100,8 @@ class GoldenPpl : public testing::TestWithParam<TextCase> {};
 TEST_P(GoldenPpl, PerplexityIsLlamaCpps) {
     const auto bytes = read_file(GetParam().model);
     if (bytes.empty()) GTEST_SKIP() << GetParam().model << " is not here";
-    const auto golden = read_json(std::string("tests/golden/ppl/") + GetParam().text + "-" + GetParam().weights + ".json");
+    const auto golden =
+        read_json(std::string("tests/golden/ppl/") + GetParam().text + "-" + GetParam().weights + ".json");
     const std::vector<int> tokens = golden["tokens"];
     ASSERT_GE(tokens.size(), 1900u);
     const auto model = Model::open(bytes);

@@ -31,7 +31,9 @@ std::vector<uint8_t> random_weights(TensorType type, size_t values) {
     std::vector<uint8_t> bytes(values / size_t(traits.block_values) * size_t(traits.block_bytes));
     const auto x = reals(values);
     switch (type) {
-        case TensorType::f32: std::memcpy(bytes.data(), x.data(), bytes.size()); break;
+        case TensorType::f32:
+            std::memcpy(bytes.data(), x.data(), bytes.size());
+            break;
         case TensorType::f16:
         case TensorType::bf16:
             for (size_t i = 0; i < values; ++i) {
@@ -39,8 +41,12 @@ std::vector<uint8_t> random_weights(TensorType type, size_t values) {
                 std::memcpy(bytes.data() + 2 * i, &half, sizeof half);
             }
             break;
-        case TensorType::q8_0: encode_q8_0(x.data(), bytes.data(), int(values)); break;
-        case TensorType::q4_0: encode_q4_0(x.data(), bytes.data(), int(values)); break;
+        case TensorType::q8_0:
+            encode_q8_0(x.data(), bytes.data(), int(values));
+            break;
+        case TensorType::q4_0:
+            encode_q4_0(x.data(), bytes.data(), int(values));
+            break;
         case TensorType::q6_k:
             for (uint8_t& byte : bytes) byte = uint8_t(rng());
             for (size_t at = offsetof(BlockQ6_K, scale); at < bytes.size(); at += sizeof(BlockQ6_K)) {
@@ -52,7 +58,8 @@ std::vector<uint8_t> random_weights(TensorType type, size_t values) {
     return bytes;
 }
 
-constexpr TensorType kTypes[] = {TensorType::f32, TensorType::f16, TensorType::bf16, TensorType::q8_0, TensorType::q4_0, TensorType::q6_k};
+constexpr TensorType kTypes[] = {TensorType::f32,  TensorType::f16,  TensorType::bf16,
+                                 TensorType::q8_0, TensorType::q4_0, TensorType::q6_k};
 
 struct Quantised {
     std::vector<uint8_t> q;
@@ -65,12 +72,13 @@ Quantised quantise(const Kernels& k, const std::vector<float>& x, int64_t cols) 
     return result;
 }
 
-std::vector<float> product(const Kernels& k, TensorType type, const std::vector<uint8_t>& w, const std::vector<float>& x, int64_t rows, int64_t cols,
-                           int64_t begin, int64_t end) {
+std::vector<float> product(const Kernels& k, TensorType type, const std::vector<uint8_t>& w,
+                           const std::vector<float>& x, int64_t rows, int64_t cols, int64_t begin, int64_t end) {
     const int tokens = int(int64_t(x.size()) / cols);
     const Quantised quantised = quantise(k, x, cols);
     std::vector<float> out(size_t(tokens * rows), -7.0f);
-    k.matmul(type)({w.data(), cols, x.data(), quantised.q.data(), quantised.scales.data(), tokens, out.data(), rows}, begin, end);
+    k.matmul(type)({w.data(), cols, x.data(), quantised.q.data(), quantised.scales.data(), tokens, out.data(), rows},
+                   begin, end);
     return out;
 }
 
@@ -87,7 +95,8 @@ TEST_P(EveryBackend, MatmulHasTheBitsOfScalarAtEverySize) {
                 const auto w = random_weights(type, size_t(rows * cols));
                 for (const int64_t tokens : {1, 2, 4, 5, 7}) {
                     const auto x = reals(size_t(tokens * cols));
-                    EXPECT_EQ(product(scalar(), type, w, x, rows, cols, 0, rows), product(*GetParam(), type, w, x, rows, cols, 0, rows))
+                    EXPECT_EQ(product(scalar(), type, w, x, rows, cols, 0, rows),
+                              product(*GetParam(), type, w, x, rows, cols, 0, rows))
                         << tensor_traits(type).name << " " << rows << " x " << cols << ", " << tokens << " tokens";
                 }
             }
@@ -107,7 +116,8 @@ TEST_P(EveryBackend, MatmulDoesNotDependOnHowRowsAndTokensAreGrouped) {
                 const int64_t end = std::min(begin + 5, kRows);
                 const auto part = product(*GetParam(), type, w, one, kRows, kCols, begin, end);
                 for (int64_t r = 0; r < kRows; ++r)
-                    EXPECT_EQ(part[size_t(r)], r >= begin && r < end ? whole[size_t(t * kRows + r)] : -7.0f) << tensor_traits(type).name;
+                    EXPECT_EQ(part[size_t(r)], r >= begin && r < end ? whole[size_t(t * kRows + r)] : -7.0f)
+                        << tensor_traits(type).name;
             }
         }
     }
@@ -144,8 +154,12 @@ TEST_P(EveryBackend, ElementwiseHasTheBitsOfScalarAtEverySizeAndAlignment) {
                 run(*GetParam(), actual);
                 EXPECT_EQ(expected, actual) << n << " values, offset " << offset;
             };
-            both([&](const Kernels& k, std::vector<float>& out) { k.rms_norm(a.data() + offset, b.data() + offset, out.data(), n, 1e-5f); });
-            both([&](const Kernels& k, std::vector<float>& out) { k.silu_mul(a.data() + offset, b.data() + offset, out.data(), n); });
+            both([&](const Kernels& k, std::vector<float>& out) {
+                k.rms_norm(a.data() + offset, b.data() + offset, out.data(), n, 1e-5f);
+            });
+            both([&](const Kernels& k, std::vector<float>& out) {
+                k.silu_mul(a.data() + offset, b.data() + offset, out.data(), n);
+            });
             both([&](const Kernels& k, std::vector<float>& out) { k.add(out.data(), b.data() + offset, n); });
             both([&](const Kernels& k, std::vector<float>& out) {
                 std::copy_n(a.data() + offset, n, out.data());
@@ -154,13 +168,16 @@ TEST_P(EveryBackend, ElementwiseHasTheBitsOfScalarAtEverySizeAndAlignment) {
                 EXPECT_EQ(top, *std::max_element(a.begin() + offset, a.end()));
                 out.push_back(sum);
             });
-            both([&](const Kernels& k, std::vector<float>& out) { k.accumulate(b.data(), a.data() + offset, 1, n, out.data()); });
+            both([&](const Kernels& k, std::vector<float>& out) {
+                k.accumulate(b.data(), a.data() + offset, 1, n, out.data());
+            });
         }
 }
 
 TEST_P(EveryBackend, HasTheAgreedSignature) { EXPECT_EQ(kSignature, signature_of(*GetParam())); }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, EveryBackend, testing::ValuesIn(available_kernels().begin(), available_kernels().end()),
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryBackend,
+                         testing::ValuesIn(available_kernels().begin(), available_kernels().end()),
                          [](const auto& info) { return std::string(info.param->name); });
 
 TEST(Formats, EncodingLosesNoMoreThanHalfAStep) {
@@ -172,7 +189,8 @@ TEST(Formats, EncodingLosesNoMoreThanHalfAStep) {
     for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(decoded[i], x[i], 0.51 / 127) << i;
     encode_q4_0(x.data(), bytes.data(), int(x.size()));
     decode_q4_0(bytes.data(), decoded.data(), int64_t(x.size()));
-    for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(decoded[i], x[i], 1.01 / 8) << i;  // +8 does not exist: the far end loses a step
+    for (size_t i = 0; i < x.size(); ++i)
+        EXPECT_NEAR(decoded[i], x[i], 1.01 / 8) << i;  // +8 does not exist: the far end loses a step
 }
 
 }  // namespace

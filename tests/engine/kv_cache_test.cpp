@@ -60,10 +60,14 @@ std::vector<float> run(const KvOptions& options, int64_t positions, int batch, i
     return out;
 }
 
-const KvOptions kPolicies[] = {
-    {KvType::fp32, KvType::fp32, 0, 0},    {KvType::fp16, KvType::fp16, 0, 0},       {KvType::q8_0, KvType::q4_0, 0, 0},
-    {KvType::q4_0, KvType::fp16, 100, 0},  {KvType::hq4_0, KvType::hq4_0, 128, 128}, {KvType::turbo_kv_4b, KvType::fp16, 64, 0},
-    {KvType::turbo_kv_4b, KvType::turbo_kv_4b, 1, 65}, {KvType::hq4_0, KvType::q8_0, 300, 64}};
+const KvOptions kPolicies[] = {{KvType::fp32, KvType::fp32, 0, 0},
+                               {KvType::fp16, KvType::fp16, 0, 0},
+                               {KvType::q8_0, KvType::q4_0, 0, 0},
+                               {KvType::q4_0, KvType::fp16, 100, 0},
+                               {KvType::hq4_0, KvType::hq4_0, 128, 128},
+                               {KvType::turbo_kv_4b, KvType::fp16, 64, 0},
+                               {KvType::turbo_kv_4b, KvType::turbo_kv_4b, 1, 65},
+                               {KvType::hq4_0, KvType::q8_0, 300, 64}};
 
 class Policy : public testing::TestWithParam<KvOptions> {};
 
@@ -120,7 +124,8 @@ TEST_P(Policy, TiersCoverEveryPositionAndEveryByte) {
     }
 }
 
-// The exact rows of the window after going back: those still in the ring are untouched, older ones are as good as their format.
+// The exact rows of the window after going back: those still in the ring are untouched, older ones are as good as their
+// format.
 TEST_P(Policy, TruncateRestoresTheWindow) {
     const auto cache = open_cache(GetParam());
     const auto k = random_rows(640, 1), v = random_rows(640, 2);
@@ -141,7 +146,8 @@ TEST_P(Policy, TruncateRestoresTheWindow) {
                 error += std::pow(double(row[i]) - double(original[i]), 2);
                 size += std::pow(double(original[i]), 2);
             }
-            EXPECT_LT(std::sqrt(error / size), exact ? 1e-9 : 0.2) << "position " << p << " after going back to " << end;
+            EXPECT_LT(std::sqrt(error / size), exact ? 1e-9 : 0.2)
+                << "position " << p << " after going back to " << end;
         }
     }
     write(*cache, k, v, 1);

@@ -16,7 +16,8 @@ TEST(Math, ExpF32IsAccurateAndStaysFinite) {
 
 TEST(Math, DoublesAreAccurate) {
     for (double x = -50; x < 50; x += 0.037) EXPECT_NEAR(exp_f64(x) / std::exp(x), 1.0, 1e-14) << x;
-    for (double x = 1e-9; x < 1e9; x *= 1.37) EXPECT_NEAR(log_f64(x), std::log(x), 1e-14 * std::fabs(std::log(x)) + 1e-15) << x;
+    for (double x = 1e-9; x < 1e9; x *= 1.37)
+        EXPECT_NEAR(log_f64(x), std::log(x), 1e-14 * std::fabs(std::log(x)) + 1e-15) << x;
     for (double x = 0; x < 200000; x += 17.3) {
         const SinCos angle = sin_cos_f64(x);
         EXPECT_NEAR(angle.sin, std::sin(x), 1e-10) << x;

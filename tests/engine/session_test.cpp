@@ -33,7 +33,9 @@ std::vector<float> final_logits(const SessionOptions& options, const std::vector
     return {logits.begin(), logits.end()};
 }
 
-const KvOptions kPolicies[] = {{KvType::fp32, KvType::fp32, 0, 0}, {KvType::fp16, KvType::fp16, 0, 0}, {KvType::hq4_0, KvType::hq4_0, 128, 128},
+const KvOptions kPolicies[] = {{KvType::fp32, KvType::fp32, 0, 0},
+                               {KvType::fp16, KvType::fp16, 0, 0},
+                               {KvType::hq4_0, KvType::hq4_0, 128, 128},
                                {KvType::turbo_kv_4b, KvType::q4_0, 64, 0}};
 
 TEST(Session, LogitsDoNotDependOnBatchesCallsThreadsOrBackend) {
@@ -63,7 +65,8 @@ TEST(Session, GoingBackWithinTheWindowGivesTheSameBits) {
         EXPECT_EQ((*session)->position(), 310);
         ASSERT_TRUE((*session)->append(std::span(tokens).subspan(310)));
         const auto logits = (*session)->logits();
-        EXPECT_EQ(final_logits({kv, 1, 64, nullptr}, tokens, 400), std::vector<float>(logits.begin(), logits.end())) << kv.policy();
+        EXPECT_EQ(final_logits({kv, 1, 64, nullptr}, tokens, 400), std::vector<float>(logits.begin(), logits.end()))
+            << kv.policy();
     }
 }
 
@@ -85,15 +88,17 @@ TEST(Session, BadInputLeavesTheConversationAsItWas) {
 }
 
 TEST(Session, RefusesOptionsThatMakeNoSense) {
-    for (const SessionOptions& options : {SessionOptions{{}, 0, 64, nullptr}, SessionOptions{{}, 1, 65, nullptr}, SessionOptions{{}, 1, 64, "mmx"},
-                                          SessionOptions{{KvType::fp16, KvType::fp16, -5, 0}, 1, 64, nullptr}})
+    for (const SessionOptions& options :
+         {SessionOptions{{}, 0, 64, nullptr}, SessionOptions{{}, 1, 65, nullptr}, SessionOptions{{}, 1, 64, "mmx"},
+          SessionOptions{{KvType::fp16, KvType::fp16, -5, 0}, 1, 64, nullptr}})
         EXPECT_FALSE(Session::open(shipped_model(), options));
 }
 
 TEST(Generation, EndsBeforeAStopTextAndShowsNothingOfIt) {
     const auto session = Session::open(shipped_model(), {});
     ASSERT_TRUE(session);
-    const auto prompt = shipped_model().tokenizer().encode("<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n", SpecialTokens::parse);
+    const auto prompt = shipped_model().tokenizer().encode(
+        "<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n", SpecialTokens::parse);
     ASSERT_TRUE((*session)->append(prompt));
     const auto answer = [&](std::vector<std::string> stop, StopReason expected) {
         EXPECT_TRUE((*session)->truncate(int64_t(prompt.size()) - 1));

@@ -45,7 +45,8 @@ int main(int argc, char** argv) {
         }
         for (const strata::Kernels* kernels : strata::available_kernels())
             for (const int threads : {1, 2})
-                report(threads == 1 ? "logits, 1 thread " : "logits, 2 threads", kernels->name, logits_digest(**model, kernels->name, threads), kLogitsDigest);
+                report(threads == 1 ? "logits, 1 thread " : "logits, 2 threads", kernels->name,
+                       logits_digest(**model, kernels->name, threads), kLogitsDigest);
     }
     return same ? 0 : 1;
 }

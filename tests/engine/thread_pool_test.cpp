@@ -40,7 +40,8 @@ TEST(ThreadPool, WorksAfterItsThreadsHaveGoneToSleep) {
 TEST(ThreadPool, ManySmallJobsInARowLoseNothing) {
     ThreadPool pool(2);
     std::atomic<int64_t> sum{0};
-    for (int job = 0; job < 20000; ++job) pool.for_rows(2, 1, [&](int64_t begin, int64_t end, int) { sum += end - begin; });
+    for (int job = 0; job < 20000; ++job)
+        pool.for_rows(2, 1, [&](int64_t begin, int64_t end, int) { sum += end - begin; });
     EXPECT_EQ(sum, 40000);
 }
 

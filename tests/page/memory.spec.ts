@@ -1,6 +1,6 @@
 // The memory that is shown is the memory that is there: strip, table, plot and footer say the same.
 import { expect, type Page, test } from '@playwright/test';
-import { questions, answerTo, atRest, longText, message, open, sendButton, valuesPerToken } from './page';
+import { answerTo, atRest, longText, message, open, questions, sendButton, valuesPerToken } from './page';
 
 interface Row {
   tier: string;
@@ -17,7 +17,9 @@ async function openDrawer(page: Page): Promise<void> {
 async function table(page: Page): Promise<{ tiers: Row[]; kept: Row; fp16: Row; fp32: Row }> {
   const rows = await page.locator('.tiers tbody tr, .tiers tfoot tr').evaluateAll((all) =>
     all.map((row) => {
-      const [tier, tokens, bits, bytes] = [...row.children].map((cell) => cell.textContent?.replace(/\u00a0/g, ' ').trim() ?? '');
+      const [tier, tokens, bits, bytes] = [...row.children].map(
+        (cell) => cell.textContent?.replace(/\u00a0/g, ' ').trim() ?? '',
+      );
       return { tier: tier!, tokens: Number(tokens!.replace(/,/g, '')), bits: bits!, bytes: bytes! };
     }),
   );
@@ -46,7 +48,8 @@ async function slicesOnStrip(page: Page): Promise<{ colour: string; width: numbe
   });
 }
 
-const decimal = (bytes: number) => (bytes < 999_500 ? `${Math.round(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`);
+const decimal = (bytes: number) =>
+  bytes < 999_500 ? `${Math.round(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
 test('after the window, older memory is 4-bit: table, strip and footer agree', async ({ page }) => {
   await open(page);
@@ -73,7 +76,10 @@ test('after the window, older memory is 4-bit: table, strip and footer agree', a
   await page.keyboard.press('Home');
   await expect(strip).toHaveAttribute('aria-valuetext', /^4-bit, turn 1, tokens 0 to 63, /);
   await page.keyboard.press('End');
-  await expect(strip).toHaveAttribute('aria-valuetext', new RegExp(`^Exact, turn 1, tokens .* to ${(kept.tokens - 1).toLocaleString('en')}, `));
+  await expect(strip).toHaveAttribute(
+    'aria-valuetext',
+    new RegExp(`^Exact, turn 1, tokens .* to ${(kept.tokens - 1).toLocaleString('en')}, `),
+  );
 });
 
 test('the plot is drawn beside the table and reads out what it shows', async ({ page }) => {
@@ -98,14 +104,18 @@ test('changing how memory is kept reads the conversation again', async ({ page }
   await page.getByLabel('Exact window').selectOption('0');
   await expect(page.getByText(/^Re-reading [\d,]+ of [\d,]+ tokens/)).toBeVisible();
   await atRest(page);
-  await expect.poll(async () => (await table(page)).tiers.map(({ tier }) => tier)).toEqual(['16-bit keys, 8-bit values']);
+  await expect
+    .poll(async () => (await table(page)).tiers.map(({ tier }) => tier))
+    .toEqual(['16-bit keys, 8-bit values']);
   expect((await table(page)).kept.tokens).toBe(before.kept.tokens);
 
   await page.reload(); // the choice is kept
   await expect(sendButton(page)).toBeVisible();
   await atRest(page);
   await openDrawer(page);
-  await expect.poll(async () => (await table(page)).tiers.map(({ tier }) => tier)).toEqual(['16-bit keys, 8-bit values']);
+  await expect
+    .poll(async () => (await table(page)).tiers.map(({ tier }) => tier))
+    .toEqual(['16-bit keys, 8-bit values']);
 });
 
 test('hovering the strip names a slice, and a click goes there', async ({ page }) => {

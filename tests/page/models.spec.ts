@@ -46,7 +46,11 @@ test('a file dropped anywhere opens', async ({ page }) => {
 });
 
 const broken: [string, () => Buffer, RegExp][] = [
-  ['a file that is no model', () => Buffer.from('Dear diary, today I learned nothing.'), /not a model that Strata can read/],
+  [
+    'a file that is no model',
+    () => Buffer.from('Dear diary, today I learned nothing.'),
+    /not a model that Strata can read/,
+  ],
   ['a model file that ends early', () => readFileSync(modelFile).subarray(0, 100_000), /damaged/],
   ['an empty file', () => Buffer.alloc(0), /not a model|damaged/],
 ];

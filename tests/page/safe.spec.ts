@@ -26,16 +26,25 @@ test('hostile markdown is inert', async ({ page }) => {
   await page.reload();
   const answer = page.locator('.turn.ans .text');
   await expect(answer.locator('.code')).toHaveCount(1);
-  await answer.locator('a', { hasText: 'click' }).click({ timeout: 500 }).catch(() => {}); // there is no such link
+  await answer
+    .locator('a', { hasText: 'click' })
+    .click({ timeout: 500 })
+    .catch(() => {}); // there is no such link
   await page.waitForTimeout(300);
 
   expect(await page.evaluate(() => (window as unknown as { pwned?: number }).pwned)).toBeUndefined();
   expect(foreign).toEqual([]);
   const found = await page.locator('.turns').evaluate((turns) => ({
     elements: turns.querySelectorAll('.text :is(script, img, svg, iframe, style, form, input, object, embed)').length,
-    handlers: [...turns.querySelectorAll('*')].filter((element) => element.getAttributeNames().some((name) => name.startsWith('on'))).length,
+    handlers: [...turns.querySelectorAll('*')].filter((element) =>
+      element.getAttributeNames().some((name) => name.startsWith('on')),
+    ).length,
     styled: turns.querySelectorAll('.text [style]').length,
-    links: [...turns.querySelectorAll<HTMLAnchorElement>('.text a')].map(({ href, rel, target }) => ({ href, rel, target })),
+    links: [...turns.querySelectorAll<HTMLAnchorElement>('.text a')].map(({ href, rel, target }) => ({
+      href,
+      rel,
+      target,
+    })),
   }));
   expect(found.elements).toBe(0);
   expect(found.handlers).toBe(0);

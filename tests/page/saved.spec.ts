@@ -1,6 +1,21 @@
 // What must survive: a reload, a tab that is closed in mid-answer, an engine that dies.
 import { expect, type Page, test } from '@playwright/test';
-import { answers, answerTo, ask, atRest, longText, message, modelName, open, plant, questions, said, answered, expectModel } from './page';
+import {
+  answered,
+  answers,
+  answerTo,
+  ask,
+  atRest,
+  endless,
+  expectModel,
+  longText,
+  message,
+  modelName,
+  open,
+  plant,
+  questions,
+  said,
+} from './page';
 
 test('after a reload the conversation is there, its memory is read again, and it goes on', async ({ page }) => {
   await open(page);
@@ -13,6 +28,21 @@ test('after a reload the conversation is there, its memory is read again, and it
   await expect(page.getByText(/^Re-reading [\d,]+ of [\d,]+ tokens/)).toBeVisible();
   await atRest(page);
   expect(await answerTo(page, 'What is my name?')).toContain('Robert');
+});
+
+test('the words of an answer that was cut off by closing the tab are kept', async ({ page }) => {
+  await open(page, endless);
+  await ask(page, 'Tell me a story.');
+  await expect(answers(page).first()).not.toBeEmpty();
+  await page.waitForTimeout(2500); // it is saved every two seconds
+  const before = await answers(page).first().innerText();
+  await page.reload();
+  await expect(page.locator('.turn.ans .acts')).toContainText('Interrupted');
+  const after = await answers(page).first().innerText();
+  expect(after.length).toBeGreaterThan(0);
+  expect(before.startsWith(after.slice(0, 20))).toBe(true);
+  await atRest(page);
+  await expect(page.locator('.tier').first()).toBeVisible(); // and it is in memory again
 });
 
 test('when the engine dies the page says so, keeps the conversation, and starts a fresh one', async ({ page }) => {
@@ -80,7 +110,9 @@ test('a conversation of 2,000 messages opens fast, and typing in it is not slow'
   await open(page);
   const turns = Array.from({ length: 1000 }, (_, i) => [
     said(`Question ${i + 1}: what about the *north* bed?`),
-    answered(`Answer ${i + 1}: **water** it in the morning.\n\n- first the clay\n- then the herbs\n\n\`\`\`py\nprint(${i})\n\`\`\``),
+    answered(
+      `Answer ${i + 1}: **water** it in the morning.\n\n- first the clay\n- then the herbs\n\n\`\`\`py\nprint(${i})\n\`\`\``,
+    ),
   ]).flat();
   await plant(page, turns);
   await page.reload({ waitUntil: 'commit' });

@@ -11,11 +11,12 @@ const kind = computed(() => chat.activity.value.kind);
 
 export function Announcer() {
   const words = useSignal('');
-  const before = useSignal<Activity['kind']>('idle');
+  const before = useSignal<Activity>({ kind: 'idle' });
   useSignalEffect(() => {
     const now = kind.value;
-    words.value = announce(before.peek(), chat.activity.peek());
-    before.value = now;
+    const activity = chat.activity.peek();
+    words.value = announce(before.peek(), activity);
+    before.value = activity;
     if (now !== 'answering') return;
     const timer = setInterval(() => {
       // Said again only if it differs from what was said before.
@@ -30,10 +31,13 @@ export function Announcer() {
   );
 }
 
-function announce(before: Activity['kind'], now: Activity): string {
+/** A short answer may begin and end between two looks: then reading is followed by rest. */
+const wasAnswering = (before: Activity) => before.kind === 'answering' || (before.kind === 'reading' && !before.again);
+
+function announce(before: Activity, now: Activity): string {
   if (now.kind === 'reading') return now.again ? text.announce.rereading(now.total) : text.announce.reading(now.total);
   if (now.kind === 'answering') return text.announce.started;
-  if (now.kind !== 'idle' || before !== 'answering') return '';
+  if (now.kind !== 'idle' || !wasAnswering(before)) return '';
   const last = chat.conversation.peek().turns.at(-1);
   if (!last?.end || last.end.reason === 'aborted') return text.announce.stopped;
   return text.announce.finished(last.text.split(/\s+/).filter(Boolean).length);
