@@ -5,7 +5,7 @@ import { defineConfig, devices } from '@playwright/test';
 const system = '/usr/bin/chromium';
 const executablePath = process.env.CHROMIUM ?? (existsSync(system) ? system : undefined);
 const asRoot = process.getuid?.() === 0; // in a container: Chromium's sandbox refuses to run as root
-const port = 4199;
+const port = Number(process.env.PORT ?? 4199);
 
 export default defineConfig({
   testDir: 'tests/page',

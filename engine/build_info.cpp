@@ -1,4 +1,4 @@
-#include "commit.h"  // made by cmake/commit.cmake
+#include <commit.h>  // made by cmake/commit.cmake
 #include "engine/engine.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/signature.h"

@@ -1,5 +1,6 @@
 // The public face of the engine: the only header that wasm/ and engine/cli/ include.
 #pragma once
+#include "engine/base/printable.h"
 #include "engine/base/result.h"
 #include "engine/eval/perplexity.h"
 #include "engine/gguf/gguf.h"

@@ -1,4 +1,5 @@
 // The command line: which subcommand is meant, and the exit code.
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -37,14 +38,16 @@ std::string version() {
     return std::string("strata ") + build.commit + " (" + build.compiler + ", SIMD: " + build.simd + ")";
 }
 
-// `MODEL --ppl FILE …` becomes `ppl MODEL --text FILE …`.
-std::vector<std::string> with_subcommand(std::vector<std::string> arguments) {
-    for (std::string& argument : arguments) {
-        if (argument != "--ppl" && argument.rfind("--ppl=", 0) != 0) continue;
-        argument.replace(0, 5, "--text");
-        arguments.insert(arguments.begin(), "ppl");
-        return arguments;
-    }
+// `MODEL --ppl FILE …` is `ppl MODEL --ppl FILE …`.
+std::vector<std::string> with_subcommand(std::vector<std::string> arguments, const CLI::App& app) {
+    const auto is_command = [&](const std::string& name) {
+        const auto commands = app.get_subcommands([&](const CLI::App* command) { return command->check_name(name); });
+        return !commands.empty();
+    };
+    const bool asks_for_ppl = std::any_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
+        return argument == "--ppl" || argument.starts_with("--ppl=");
+    });
+    if (asks_for_ppl && !is_command(arguments[0])) arguments.insert(arguments.begin(), "ppl");
     return arguments;
 }
 
@@ -66,7 +69,7 @@ int run(int argc, char** argv) {
     add("inspect", "Show what a model file holds", add_inspect);
     add("tokenize", "Show the tokens of a text", add_tokenize);
 
-    auto arguments = with_subcommand({argv + 1, argv + argc});
+    const auto arguments = with_subcommand({argv + 1, argv + argc}, app);
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // the order that CLI11 wants
     try {
         app.parse(reversed);

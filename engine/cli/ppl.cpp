@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <optional>
+#include <memory>
 #include <string>
 
 #include "engine/cli/args.h"
@@ -29,7 +31,7 @@ struct PplArguments {
     EngineArguments engine;
     std::string text, scores;
     PplProtocol protocol = PplProtocol::single;
-    int n_ctx = 512;
+    std::optional<int> n_ctx;  // only chunks need it
     int64_t max_tokens = 0;  // 0: all
     OutputFormat output = OutputFormat::text;
 };
@@ -46,8 +48,11 @@ std::vector<int> text_tokens(const Tokenizer& tokenizer, const std::string& text
     return tokens;
 }
 
+int chunk_length(const PplArguments& arguments) { return arguments.n_ctx.value_or(PplOptions{}.n_ctx); }
+
 void warn_beyond_trained_length(const ModelConfig& config, const PplArguments& arguments, size_t n_tokens) {
-    const int64_t length = arguments.protocol == PplProtocol::single ? int64_t(n_tokens) : arguments.n_ctx;
+    const bool single = arguments.protocol == PplProtocol::single;
+    const int64_t length = single ? int64_t(n_tokens) : chunk_length(arguments);
     if (config.trained_length <= 0 || length <= config.trained_length) return;
     warn(std::to_string(length) + " tokens in one pass, but this model was trained on " +
          std::to_string(config.trained_length) + ": what lies beyond measures the model's limit, not the memory's");
@@ -113,7 +118,9 @@ int run(const PplArguments& arguments) {
 
     PplOptions options;
     options.protocol = arguments.protocol;
-    options.n_ctx = arguments.n_ctx;
+    options.n_ctx = chunk_length(arguments);
+    if (arguments.n_ctx && arguments.protocol == PplProtocol::single)
+        note("--ctx is the length of a chunk; the single protocol reads the whole text in one pass");
     options.session = arguments.engine.session();
     int64_t n_read = 0;
     const auto start = std::chrono::steady_clock::now();
@@ -144,16 +151,16 @@ int run(const PplArguments& arguments) {
 Command add_ppl(CLI::App& app) {
     auto arguments = std::make_shared<PplArguments>();
     add_model(app, arguments->engine.model);
-    app.add_option("-f,--text", arguments->text, "The text, any bytes; - is standard input")
+    app.add_option("-f,--text,--ppl", arguments->text, "The text, any bytes; - is standard input")
         ->required()
         ->type_name("FILE");
     add_choice<PplProtocol>(app, "--protocol", arguments->protocol,
                             {{"single", PplProtocol::single}, {"chunks", PplProtocol::chunks}}, "See below")
         ->default_str("single");
-    auto* ctx = app.add_option("-c,--ctx", arguments->n_ctx, "Tokens of a chunk (protocol chunks only)")
-                    ->check(CLI::Range(2, 1 << 24))
-                    ->type_name("N")
-                    ->capture_default_str();
+    app.add_option("-c,--ctx", arguments->n_ctx, "Tokens of a chunk; with --protocol single it changes nothing")
+        ->check(CLI::Range(4, 1 << 24))
+        ->type_name("N")
+        ->default_str(std::to_string(PplOptions{}.n_ctx));
     add_kv(app, arguments->engine.kv);
     add_threads(app, arguments->engine.threads);
     app.add_option("--max-tokens", arguments->max_tokens, "Score only the first N tokens of the text")
@@ -165,11 +172,6 @@ Command add_ppl(CLI::App& app) {
                              {{"text", OutputFormat::text}, {"jsonl", OutputFormat::jsonl}}, "jsonl: one object")
         ->default_str("text");
     app.footer(kExamples);
-    app.callback([arguments, ctx] {
-        if (ctx->count() > 0 && arguments->protocol == PplProtocol::single)
-            throw CLI::ValidationError(
-                "--ctx is the length of a chunk and needs --protocol chunks; single reads the whole text in one pass");
-    });
     return [arguments] { return run(*arguments); };
 }
 

@@ -3,7 +3,6 @@
 #include <memory>
 #include <string>
 
-#include "engine/base/printable.h"
 #include "engine/cli/args.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/model_file.h"

@@ -33,16 +33,15 @@ test('after a reload the conversation is there, its memory is read again, and it
 test('the words of an answer that was cut off by closing the tab are kept', async ({ page }) => {
   await open(page, endless);
   await ask(page, 'Tell me a story.');
-  await expect(answers(page).first()).not.toBeEmpty();
-  await page.waitForTimeout(2500); // it is saved every two seconds
-  const before = await answers(page).first().innerText();
+  const answer = answers(page).first();
+  await expect(answer).not.toBeEmpty();
+  await page.waitForTimeout(100); // the first words are saved at once, the others every two seconds
+  const first = (await answer.innerText()).split(' ')[0]!;
   await page.reload();
   await expect(page.locator('.turn.ans .acts')).toContainText('Interrupted');
-  const after = await answers(page).first().innerText();
-  expect(after.length).toBeGreaterThan(0);
-  expect(before.startsWith(after.slice(0, 20))).toBe(true);
+  await expect(answer).toContainText(first);
   await atRest(page);
-  await expect(page.locator('.tier').first()).toBeVisible(); // and it is in memory again
+  await expect(page.locator('.tier')).toBeVisible(); // and they are in memory again
 });
 
 test('when the engine dies the page says so, keeps the conversation, and starts a fresh one', async ({ page }) => {

@@ -171,7 +171,7 @@ export class Chat {
     const index = this.conversation.value.turns.length;
     let said = '';
     let end: AnswerEnd = { reason: 'interrupted', firstTokenMs: 0, tokensPerSecond: 0 };
-    let saved = Number.NEGATIVE_INFINITY; // the first words at once: from then on the list of turns says that this answer was begun
+    let saved = Number.NEGATIVE_INFINITY; // so that the first words are saved at once
     this.live.value = '';
     const messages = toMessages(this.conversation.value);
     try {
