@@ -4,7 +4,6 @@
 #include <fstream>
 #include <memory>
 #include <optional>
-#include <memory>
 #include <string>
 
 #include "engine/cli/args.h"
@@ -32,7 +31,7 @@ struct PplArguments {
     std::string text, scores;
     PplProtocol protocol = PplProtocol::single;
     std::optional<int> n_ctx;  // only chunks need it
-    int64_t max_tokens = 0;  // 0: all
+    int64_t max_tokens = 0;    // 0: all
     OutputFormat output = OutputFormat::text;
 };
 
