@@ -1,63 +1,77 @@
-// Fails when a file includes something on its own floor (other than its own folder) or above.
-//   node tests/tools/check_floors.mjs          from the repository root
+// Fails when a file includes something on its own floor (other than its own folder) or above. ARCHITECTURE.md has the map.
+//   node tests/tools/check_floors.mjs [ROOT]     default: the repository that this script is part of
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-// Lowest first; siblings on one floor do not know each other. A place is a folder, or one of the files in engine/ itself.
+// Lowest floor first. Siblings on one floor do not know each other.
 const floors = [
   ['engine/base'],
   ['engine/formats', 'engine/simd'],
   ['engine/kernels'],
   ['engine/gguf', 'engine/tokenizer', 'engine/kv', 'engine/sampler'],
   ['engine/model'],
-  ['engine'],
+  ['engine'], // the session: files directly in engine/
   ['engine/eval'],
-  ['engine/engine.h', 'engine/build_info.cpp'],
+  ['engine/engine.h'],
   ['engine/cli', 'wasm'],
+  ['tests'],
 ];
-const ownPlaces = ['engine/engine.h', 'engine/build_info.cpp'];
+/** These see one thing of what is below them: the engine's public face. */
+const outside = ['engine/cli', 'wasm'];
+/** The public face is a header and what implements it. */
+const faceFiles = ['engine/engine.h', 'engine/build_info.cpp'];
+/** Headers that the build makes: on no floor. */
+const generated = ['commit.h'];
 
-// The frontends see the engine only through its public face.
-const frontends = ['engine/cli', 'wasm'];
-const publicFace = ['engine/engine.h', 'engine/base'];
-
-const placeOf = (file) => (ownPlaces.includes(file) ? file : dirname(file));
-
-function floorOf(place) {
-  const floor = floors.findIndex((places) => places.includes(place));
-  if (floor < 0) throw new Error(`${place} is on no floor: add it to check_floors.mjs`);
-  return floor;
+/** The unit that a file belongs to: a folder of the list above, or the public face. */
+function unitOf(path) {
+  if (faceFiles.includes(path)) return 'engine/engine.h';
+  const [top, folder, ...rest] = path.split('/');
+  return top === 'engine' && rest.length > 0 ? `engine/${folder}` : top;
 }
 
-/** What is wrong with `file` including `target`; undefined: nothing. */
-export function complaint(file, target) {
-  const [from, to] = [placeOf(file), placeOf(target)];
-  if (from === to) return undefined;
-  if (frontends.includes(from) && !publicFace.includes(to)) return `${from} may include only ${publicFace.join(', ')}`;
-  return floorOf(to) < floorOf(from) ? undefined : `${to} is not below ${from}`;
+function floorOf(unit) {
+  return floors.findIndex((units) => units.includes(unit));
 }
 
-function* sources(folder) {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) yield* sources(path);
-    else if (/\.(h|cpp)$/.test(entry.name)) yield path;
+/** Why a file may not include another, or undefined. */
+function objection(file, included) {
+  if (generated.includes(included)) return undefined;
+  const from = unitOf(file);
+  const to = unitOf(included);
+  if (floorOf(from) < 0) return `${from} is on no floor: give it one in tests/tools/check_floors.mjs`;
+  if (floorOf(to) < 0) return 'the path does not begin at the root of the repository, or its folder is on no floor';
+  if (to === from) return undefined;
+  if (outside.includes(from) && to !== 'engine/engine.h')
+    return `${from} includes engine/engine.h and its own folder only`;
+  if (floorOf(to) >= floorOf(from)) return `${to} is not below ${from}`;
+  return undefined;
+}
+
+function* sources(root, folder) {
+  for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) {
+      if (entry.name !== 'node_modules') yield* sources(root, path);
+    } else if (/\.(h|cpp)$/.test(entry.name)) yield path;
   }
 }
 
-/** Every include that points into the repository, one complaint a line. */
-export function* brokenFloors(folders) {
-  for (const file of folders.flatMap((folder) => [...sources(folder)])) {
-    for (const [, target] of readFileSync(file, 'utf8').matchAll(/^\s*#\s*include\s+"([^"]+)"/gm)) {
-      // From the root, so that the floor shows in the line.
-      const problem = existsSync(target) ? complaint(file, target) : 'no such file, seen from the repository root';
-      if (problem) yield `${file}: includes ${target}: ${problem}`;
+const root = process.argv[2] ?? fileURLToPath(new URL('../..', import.meta.url));
+let checked = 0;
+let broken = 0;
+for (const folder of ['engine', 'wasm', 'tests'].filter((name) => existsSync(join(root, name)))) {
+  for (const file of sources(root, folder)) {
+    ++checked;
+    const text = readFileSync(join(root, file), 'utf8');
+    for (const [, included] of text.matchAll(/^[ \t]*#[ \t]*include[ \t]*"([^"]+)"/gm)) {
+      const problem = objection(file, included);
+      if (!problem) continue;
+      console.error(`${file}: includes ${included}: ${problem}`);
+      ++broken;
     }
   }
 }
-
-if (import.meta.filename === process.argv[1] || process.argv[1]?.endsWith('check_floors.mjs')) {
-  const problems = [...brokenFloors(['engine', 'wasm'])];
-  for (const problem of problems) console.error(problem);
-  process.exit(problems.length > 0 ? 1 : 0);
-}
+if (checked === 0) console.error(`no sources in ${root}: is this the repository?`);
+process.exit(broken > 0 || checked === 0 ? 1 : 0);
