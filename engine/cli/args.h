@@ -74,11 +74,11 @@ inline void add_kv(CLI::App& app, KvOptions& kv) {
     add_choice(app, "-v,--value-type", kv.value_type, types, "How values outside the window are kept")
         ->default_str("fp16");
     app.add_option("--k-window", kv.key_window, "The newest N keys stay exact")
-        ->check(CLI::Range(0, 1 << 30))
+        ->check(CLI::Range(0, 1 << 20))
         ->type_name("N")
         ->capture_default_str();
     app.add_option("--v-window", kv.value_window, "The newest N values stay exact")
-        ->check(CLI::Range(0, 1 << 30))
+        ->check(CLI::Range(0, 1 << 20))
         ->type_name("N")
         ->capture_default_str();
 }

@@ -26,11 +26,12 @@ Examples:
   strata chat MODEL -k turbo_kv_4b -v q4_0 --k-window 128     with a memory that fades
   printf 'hi\nwho are you?\n' | strata chat MODEL --temp 0    one message a line
 
-In the conversation: /help, /stats, /new, /exit. Ctrl-C stops an answer; at the prompt it leaves, as does Ctrl-D.)";
+In the conversation: /help, /stats, /new, /exit. Ctrl-C stops an answer; a second one, at the prompt, leaves, as does
+Ctrl-D.)";
 
 constexpr const char* kHelp = R"(/stats  what memory holds and what it takes
 /new    forget everything and begin again
-/exit   leave (Ctrl-D and Ctrl-C at the prompt do, too)
+/exit   leave, as do Ctrl-D and a second Ctrl-C at the prompt
 Ctrl-C  stop the answer; what was said so far stays in the conversation)";
 
 struct ChatArguments {
@@ -48,6 +49,7 @@ std::optional<std::string> read_line() {
     char* buffer = nullptr;
     size_t capacity = 0;
     const ssize_t length = getline(&buffer, &capacity, stdin);
+    if (length < 0) std::clearerr(stdin);  // Ctrl-C: the next line can be read
     std::optional<std::string> line;
     if (length >= 0) line.emplace(buffer, size_t(length));
     std::free(buffer);
@@ -88,7 +90,8 @@ public:
         if (!written) return written.error();
         std::fputs("\n", stdout);
         std::fflush(stdout);
-        if (*written == Outcome::interrupted) note("(stopped)");
+        if (*written == StopReason::none) note("(stopped)");
+        if (*written == StopReason::max_tokens) note("(cut after --max-tokens)");
         ++arguments_.generation.sampler.seed;  // another answer to the same words, still the same in every run
         return Done{};
     }
@@ -113,9 +116,8 @@ private:
     Timing timing_;
 };
 
-// One line: a command or a message. False: leave.
-Result<bool> obey(Chat& chat, const std::string& line) {
-    if (line == "/exit" || line == "/quit") return false;
+// A command other than /exit, or a message.
+Status obey(Chat& chat, const std::string& line) {
     if (line == "/help") {
         note(kHelp);
     } else if (line == "/stats") {
@@ -125,10 +127,28 @@ Result<bool> obey(Chat& chat, const std::string& line) {
         note("(a new conversation)");
     } else if (line[0] == '/' && line.find(' ') == std::string::npos) {
         note("there is no command " + line + "; /help lists them");
-    } else if (const Status answered = chat.answer(line); !answered) {
-        return answered.error();
+    } else {
+        return chat.answer(line);
     }
-    return true;
+    return Done{};
+}
+
+// Until the person leaves. Something that fails is said, and the conversation goes on.
+void converse(Chat& chat) {
+    const InterruptScope scope;
+    while (true) {
+        const bool pressed_before = interrupted();
+        clear_interrupt();
+        const auto line = read_line();
+        if (!line && (!interrupted() || pressed_before)) return;
+        if (!line) {
+            note("\n(Ctrl-C once more, Ctrl-D or /exit leaves)");
+            continue;
+        }
+        if (*line == "/exit" || *line == "/quit") return;
+        if (line->find_first_not_of(" \t") == std::string::npos) continue;
+        if (const Status obeyed = obey(chat, *line); !obeyed) fail(obeyed.error());
+    }
 }
 
 int run(const ChatArguments& arguments) {
@@ -140,16 +160,7 @@ int run(const ChatArguments& arguments) {
     const bool terminal = is_terminal(STDIN_FILENO);
     if (terminal) note(file_name(arguments.engine.model) + " listens. /help lists the commands.");
 
-    const InterruptScope scope;
-    while (true) {
-        clear_interrupt();
-        const auto line = read_line();
-        if (!line) break;
-        if (line->find_first_not_of(" \t") == std::string::npos) continue;
-        const auto stay = obey(chat, *line);
-        if (!stay) return fail(stay.error());
-        if (!*stay) return kExitOk;
-    }
+    converse(chat);
     if (terminal) note("");
     return kExitOk;
 }

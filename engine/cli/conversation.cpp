@@ -24,12 +24,26 @@ private:
 
 std::string rate(int64_t tokens, double seconds) { return seconds > 0 ? fixed(double(tokens) / seconds, 0) : "-"; }
 
-// Forgets a message of which only a part was read.
+// Forgets what came after `position`.
 Status take_back(Session& session, int64_t position) {
     const auto exact = session.truncate(position);
     if (!exact) return exact.error();
     if (!*exact) note("some of what was exact before is now remembered in its compressed form");
     return Done{};
+}
+
+// The tokens that spell a stop text are no part of the answer that began at position `begin`.
+Status forget_stop_text(Session& session, int64_t begin, const std::vector<std::string>& stops) {
+    const auto answer = session.tokens().subspan(size_t(begin));
+    const auto holds_stop = [&](size_t n) {
+        const std::string text = session.model().tokenizer().decode(answer.first(n));
+        return std::any_of(stops.begin(), stops.end(), [&](const std::string& stop) {
+            return !stop.empty() && text.find(stop) != std::string::npos;
+        });
+    };
+    size_t n = answer.size();
+    while (n > 0 && holds_stop(n)) --n;
+    return take_back(session, begin + int64_t(n));
 }
 
 class AnswerPrinter {
@@ -67,7 +81,10 @@ Result<Outcome> read_tokens(Session& session, std::span<const int> tokens, Timin
             return Outcome::interrupted;
         }
         const auto part = tokens.subspan(at, std::min(kPart, tokens.size() - at));
-        if (const Status read = session.append(part); !read) return read.error();
+        if (const Status read = session.append(part); !read) {
+            const Status forgotten = take_back(session, before);  // what went wrong first is what matters
+            return forgotten ? read.error() : forgotten.error();
+        }
         progress.update(int64_t(at + part.size()), int64_t(tokens.size()));
     }
     timing.n_read = int64_t(tokens.size());
@@ -75,25 +92,24 @@ Result<Outcome> read_tokens(Session& session, std::span<const int> tokens, Timin
     return Outcome::done;
 }
 
-Result<Outcome> write_answer(Session& session, const GenerationOptions& options, bool trim, Timing& timing) {
+Result<StopReason> write_answer(Session& session, const GenerationOptions& options, bool trim, Timing& timing) {
+    const int64_t begin = session.position();
     auto generation = Generation::start(session, options);
     if (!generation) return generation.error();
     const Stopwatch watch;
     AnswerPrinter printer(trim);
-    Outcome outcome = Outcome::done;
-    for (bool more = true; more;) {
+    StopReason reason = StopReason::none;
+    while (reason == StopReason::none && !interrupted()) {
         const auto step = generation->step();
         if (!step) return step.error();
         printer.print(step->text);
-        more = step->stop == StopReason::none;
-        if (more && interrupted()) {
-            outcome = Outcome::interrupted;
-            more = false;
-        }
+        reason = step->stop;
     }
     timing.n_written = generation->n_generated();
     timing.write_seconds = watch.seconds();
-    return outcome;
+    if (reason != StopReason::stop_text) return reason;
+    const Status forgotten = forget_stop_text(session, begin, options.stop);
+    return forgotten ? Result<StopReason>(reason) : forgotten.error();
 }
 
 }  // namespace strata::cli

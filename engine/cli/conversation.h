@@ -22,8 +22,8 @@ enum class Outcome { done, interrupted };
 // Appends the tokens, with progress. Ctrl-C (see interrupt.h) takes them back and gives Outcome::interrupted.
 Result<Outcome> read_tokens(Session& session, std::span<const int> tokens, Timing& timing);
 
-// Writes an answer to stdout as it is made. Ctrl-C ends it; what was said stays in the conversation.
-// `trim`: without the white space in front.
-Result<Outcome> write_answer(Session& session, const GenerationOptions& options, bool trim, Timing& timing);
+// Writes an answer to stdout as it is made, and says how it ended; StopReason::none: by Ctrl-C. What was said stays in
+// the conversation, a stop text does not. `trim`: without the white space in front.
+Result<StopReason> write_answer(Session& session, const GenerationOptions& options, bool trim, Timing& timing);
 
 }  // namespace strata::cli

@@ -80,9 +80,12 @@ std::string kv_text(const KvStats& stats) {
 
 std::string terminal_safe(std::string_view text) {
     std::string safe;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '\n' || c == '\t' || (byte >= 0x20 && byte != 0x7F)) safe += c;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0xFFu; };
+        const bool c0 = (byte(i) < 0x20 && text[i] != '\n' && text[i] != '\t') || byte(i) == 0x7F;
+        const bool c1 = byte(i) == 0xC2 && byte(i + 1) < 0xA0;  // U+0080 to U+009F
+        if (c1) ++i;
+        if (!c0 && !c1) safe += text[i];
     }
     return safe;
 }

@@ -32,7 +32,7 @@ Json kv_json(const KvStats& stats);
 // A few lines: each tier with its positions and bytes, then the total beside what FP16 and FP32 would take.
 std::string kv_text(const KvStats& stats);
 
-// A text from a model: escape sequences must not reach a terminal. Line breaks and tabs stay.
+// A text from a model (valid UTF-8): escape sequences must not reach a terminal. Line breaks and tabs stay.
 std::string terminal_safe(std::string_view text);
 
 // The position of the first byte that is no UTF-8, or npos.

@@ -77,7 +77,6 @@ export const text = {
       total === undefined ? `${bytes(loaded)} so far` : `${bytes(loaded)} of ${bytes(total)}`,
     preparing: 'Preparing',
     cancel: 'Cancel',
-    facts: 'Facts',
     factNames: {
       architecture: 'Architecture',
       parameters: 'Parameters',
@@ -86,7 +85,9 @@ export const text = {
       template: 'Chat template',
       engine: 'Engine',
     },
-    weights: (types: string, size: number) => `${types}, ${bytes(size)}`,
+    shape: (architecture: string, layers: number, heads: number, size: number) =>
+      `${architecture}: ${layers} layers, ${heads}${nbsp}×${nbsp}${size} kept of each token`,
+    weights: (types: string, size: number) => `${bytes(size)} (tensors: ${types})`,
     trained: (n: number) => `${count(n)} tokens`,
     templateFile: 'from the file',
     templateFallback: (name: string) => `none in the file: ${name} is used instead`,
@@ -146,7 +147,6 @@ export const text = {
     speed: (n: number) => `${perSecond(n)}${nbsp}tokens/s`,
     memory: (used: number) => `memory ${bytes(used)}`,
     tokens: (n: number) => `${count(n)}${nbsp}tokens`,
-    beyond: (n: number) => `past the ${count(n)} tokens this model was trained for`,
     readyOffline: 'ready offline',
     update: 'A new version is here.',
     reload: 'Reload',
@@ -156,7 +156,8 @@ export const text = {
   tier: {
     level: (n: number) => (n === 32 ? 'Exact' : n === 16 ? 'FP16' : `${n}-bit`),
     mixed: (keys: number, values: number) => `${keys}-bit keys, ${values}-bit values`,
-    mixedShort: (keys: number, values: number) => `${keys}/${values}-bit`,
+    mark: (n: number) => (n === 32 ? 'exact' : n === 16 ? 'FP16' : `${n}-bit`),
+    mixedMark: (keys: number, values: number) => `${keys}/${values}-bit`,
   },
 
   strip: {
@@ -193,7 +194,6 @@ export const text = {
     plain: 'Plain FP16',
     plain32: 'Plain FP32',
     thisChat: 'This chat',
-    tokensAxis: (n: number) => `${count(n)} tokens`,
     table: 'Memory by tier',
     tier: 'Tier',
     tokens: 'Tokens',
@@ -211,12 +211,12 @@ export const text = {
     trained: (n: number) =>
       `This model was trained on ${count(n)} tokens at once. Beyond that it still remembers, but less surely.`,
     types: {
-      fp32: '32 bits, exact',
-      fp16: '16 bits, half precision',
-      q8_0: '8 bits, blocks',
-      q4_0: '4 bits, blocks',
-      hq4_0: '4 bits, rotated blocks',
-      turbo_kv_4b: '4 bits, polar codebook',
+      fp32: 'exact',
+      fp16: 'half precision',
+      q8_0: '8-bit',
+      q4_0: '4-bit',
+      hq4_0: '4-bit, rotated',
+      turbo_kv_4b: '4-bit, rotated',
     } satisfies Record<KvType, string>,
   },
 
@@ -269,7 +269,6 @@ export const text = {
     tryAgain: 'Try again',
     useIncluded: (name: string) => `Use ${name}`,
     anotherFile: 'Choose another file',
-    dismiss: 'Dismiss',
     notSaved: 'This conversation could not be saved.',
     saveAgain: 'Save again',
   },

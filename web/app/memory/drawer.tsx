@@ -220,7 +220,7 @@ function TypeField({ label, types, value, onChange }: TypeFieldProps) {
       <select value={value} onChange={(event) => onChange(event.currentTarget.value as KvType)}>
         {types.map((type) => (
           <option key={type} value={type}>
-            {`${type}: ${text.memory.types[type]}`}
+            {`${type} · ${text.memory.types[type]}`}
           </option>
         ))}
       </select>

@@ -27,7 +27,7 @@ export interface StripLayout {
   group: number; // cells per slice
 }
 
-const leastPitch = 2; // CSS pixels, the gap of one included
+const leastPitch = 2; // CSS pixels; from 3 on, one of them is a gap
 
 export function layoutStrip({ length, pixel, cells, positions, pending, unit }: StripInput): StripLayout {
   const window = windowCells(cells);

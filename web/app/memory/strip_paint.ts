@@ -45,7 +45,7 @@ export function paintStrip(
   context.clearRect(0, 0, canvas.width, canvas.height);
   for (const { at, length, bits, pending } of layout.slices) {
     const width = Math.min(across, Math.max(pixel, Math.round(style.step * ratio * Math.log2(bits))));
-    const gap = length >= 2 * pixel ? pixel : 0;
+    const gap = length >= 3 * pixel ? pixel : 0;
     const box: Box = style.flat ? [at, across - width, length - gap, width] : [across - width, at, width, length - gap];
     const level = levelOf(bits);
     if (pending) outline(context, box, colours.waiting, pixel, []);

@@ -32,7 +32,7 @@ export function tierLabel({ keyBits, valueBits }: Bits): string {
 /** Short enough for the margin of an answer. */
 export function tierMark({ keyBits, valueBits }: Bits): string {
   const [keys, values] = [nominal(keyBits), nominal(valueBits)];
-  return keys === values ? text.tier.level(keys) : text.tier.mixedShort(keys, values);
+  return keys === values ? text.tier.mark(keys) : text.tier.mixedMark(keys, values);
 }
 
 /** Drawn bits of every run of `cellTokens` positions. A cell that two tiers share is drawn as the higher one. */

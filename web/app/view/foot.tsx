@@ -21,7 +21,7 @@ function Stats() {
   const activity = chat.activity.value;
   const stats = chat.memory.stats.value;
   const model = chat.model.value;
-  const trained = model?.info.trainedLength ?? Number.POSITIVE_INFINITY;
+  const template = model?.info.template;
   const elapsed = activity.kind === 'reading' ? (performance.now() - activity.since) / 1000 : 0;
   const reading = activity.kind === 'reading' && elapsed > 0.2 ? activity.done / elapsed : 0;
   return (
@@ -34,8 +34,8 @@ function Stats() {
       )}
       {stats && <span data-bytes={stats.bytes}>{text.stats.memory(stats.bytes)}</span>}
       {stats && stats.positions > 0 && <span class="wide">{text.stats.tokens(stats.positions)}</span>}
-      {stats && stats.positions > trained && <span class="wide">{text.stats.beyond(trained)}</span>}
       {readyOffline.value && <span>{text.stats.readyOffline}</span>}
+      {template?.origin === 'fallback' && <span>{text.model.fallbackNote(template.name)}</span>}
     </p>
   );
 }
