@@ -30,20 +30,6 @@ test('after a reload the conversation is there, its memory is read again, and it
   expect(await answerTo(page, 'What is my name?')).toContain('Robert');
 });
 
-test('the words of an answer that was cut off by closing the tab are kept', async ({ page }) => {
-  await open(page, endless);
-  await ask(page, 'Tell me a story.');
-  const answer = answers(page).first();
-  await expect(answer).not.toBeEmpty();
-  await page.waitForTimeout(100); // the first words are saved at once, the others every two seconds
-  const first = (await answer.innerText()).split(' ')[0]!;
-  await page.reload();
-  await expect(page.locator('.turn.ans .acts')).toContainText('Interrupted');
-  await expect(answer).toContainText(first);
-  await atRest(page);
-  await expect(page.locator('.tier')).toBeVisible(); // and they are in memory again
-});
-
 test('when the engine dies the page says so, keeps the conversation, and starts a fresh one', async ({ page }) => {
   await open(page);
   await answerTo(page, 'My name is Robert.');
