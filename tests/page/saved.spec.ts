@@ -6,7 +6,6 @@ import {
   answerTo,
   ask,
   atRest,
-  endless,
   expectModel,
   longText,
   message,
