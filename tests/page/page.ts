@@ -12,11 +12,6 @@ export const valuesPerToken = 6 * 2 * 64 * 2;
 /** The likeliest word each time, so that a test always sees the same answer. */
 export const steady: Partial<Settings> = { sampling: { ...defaults.sampling, temperature: 0 } };
 
-/** Words without end: so hot that the end of an answer is hardly ever drawn. */
-export const endless: Partial<Settings> = {
-  sampling: { ...defaults.sampling, temperature: 2, topK: 0, minP: 0, maxTokens: 8000, seed: 1 },
-};
-
 /** Chooses settings before the page starts; those of a person who has chosen already stay. */
 export async function choose(page: Page, settings: Partial<Settings>): Promise<void> {
   await page.addInitScript(
@@ -55,6 +50,7 @@ export async function answerTo(page: Page, words: string): Promise<string> {
   await ask(page, words);
   await expect(answers(page)).toHaveCount(before + 1);
   await atRest(page);
+  await expect(answers(page).last()).not.toBeEmpty();
   return answers(page).last().innerText();
 }
 

@@ -29,6 +29,24 @@ test('after a reload the conversation is there, its memory is read again, and it
   expect(await answerTo(page, 'What is my name?')).toContain('Robert');
 });
 
+test('the words of an answer that was cut off by closing the tab are kept', async ({ page }) => {
+  await open(page);
+  await ask(page, 'Tell me a story.'); // half a second long: the page itself watches for the first words
+  const reloaded = page.waitForEvent('load');
+  await page.evaluate(() => {
+    const look = () => {
+      if (document.querySelector('.turn.ans .text')?.textContent) setTimeout(() => location.reload(), 50);
+      else setTimeout(look, 5);
+    };
+    look();
+  });
+  await reloaded;
+  await expect(page.locator('.turn.ans .acts')).toContainText('Interrupted');
+  await expect(answers(page)).toContainText('There');
+  await atRest(page);
+  await expect(page.locator('.tier')).toBeVisible(); // and they are in memory again
+});
+
 test('when the engine dies the page says so, keeps the conversation, and starts a fresh one', async ({ page }) => {
   await open(page);
   await answerTo(page, 'My name is Robert.');

@@ -183,7 +183,7 @@ export const text = {
     saves: (fp16: number, fp32: number, timesFp16: number, timesFp32: number) =>
       `Plain FP16 would need ${bytes(fp16)} and FP32 ${bytes(fp32)}: ${ratio(timesFp16)} and ${ratio(timesFp32)} times as much.`,
     costs: (fp16: number, fp32: number) =>
-      `Plain FP16 would need ${bytes(fp16)} and FP32 ${bytes(fp32)}. Compression pays once the conversation is longer than the exact window.`,
+      `Plain FP16 would need ${bytes(fp16)} and FP32 ${bytes(fp32)}. Most of so short a conversation is kept exact; compression pays as it grows.`,
     none: 'Nothing is in memory yet.',
     plotLabel: (now: number, fp16: number) =>
       `Bytes in memory over the conversation. It now takes ${bytes(now)}; plain FP16 would take ${bytes(fp16)}. The table below has the numbers.`,

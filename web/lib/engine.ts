@@ -65,7 +65,10 @@ class InProcessEngine implements Engine {
       const open = await openSource(source, signal); // an address that does not answer leaves the old model alone
       this.#drop();
       const threads = Math.max(1, Math.min(options.threads ?? mostThreads, await this.#host.maxThreads()));
-      const module = await this.#host.instantiate(threads);
+      const module = await this.#host.instantiate(threads).catch(async (error: unknown) => {
+        await open.stream.cancel();
+        throw error;
+      });
       const native = new module.Engine();
       try {
         const size = await readInto(native, open, signal, options.onProgress ?? (() => {}));

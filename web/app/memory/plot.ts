@@ -55,11 +55,11 @@ export class MemoryPlot {
       const colour = token(`--tier-${levelOf(bits)}`);
       return { label, fill: colour, stroke: token('--surface'), width: 1, points: { show: false } };
     });
+    // The ground on which the dashes are drawn (#drawPlain), so that they can be told from any area below.
     const plain: uPlot.Series = {
       label: text.memory.plain,
-      stroke: token('--text'),
-      width: 1.5,
-      dash: [5, 4],
+      stroke: token('--surface'),
+      width: 4,
       points: { show: false },
     };
     const axis = { font, stroke: token('--muted'), ticks: { show: false } };
@@ -98,31 +98,39 @@ export class MemoryPlot {
     this.#onRead(sample ? text.memory.plotReadout(sample.positions, sample.bytes, sample.bytesFp16) : '');
   }
 
-  /** Names at the ends of the two lines that are compared, in place of a legend. */
+  /** The dashed line of plain FP16, and names at the ends of what is compared, in place of a legend. */
   #label(plot: uPlot, token: (name: string) => string): void {
     const last = this.#samples.at(-1);
     if (!last) return;
     const ratio = devicePixelRatio || 1;
     const { ctx, bbox } = plot;
+    const right = bbox.left + bbox.width;
+    const plainEnd = plot.valToPos(last.bytesFp16, 'y', true);
+    const ownEnd = plot.valToPos(last.bytes, 'y', true);
     ctx.save();
+    this.#drawPlain(plot, plainEnd, token('--text'));
+    ctx.font = `600 ${12 * ratio}px ${token('--font-ui')}`;
     ctx.textAlign = 'right';
     ctx.textBaseline = 'bottom';
-    const right = bbox.left + bbox.width;
-    const write = (words: string, y: number, strong: boolean) => {
-      ctx.font = `${strong ? 600 : 400} ${12 * ratio}px ${token('--font-ui')}`;
-      ctx.fillStyle = token(strong ? '--text' : '--muted');
-      ctx.fillText(words, right, y);
-    };
-    const fp16 = plot.valToPos(last.bytesFp16, 'y', true);
-    const own = plot.valToPos(last.bytes, 'y', true);
-    const [upper, lower] = last.bytes > last.bytesFp16 ? [own, fp16] : [fp16, own];
-    const [upperWords, lowerWords] =
-      last.bytes > last.bytesFp16
-        ? [`${text.memory.thisChat} ${bytes(last.bytes)}`, `${text.memory.plain} ${bytes(last.bytesFp16)}`]
-        : [`${text.memory.plain} ${bytes(last.bytesFp16)}`, `${text.memory.thisChat} ${bytes(last.bytes)}`];
-    write(upperWords, upper - 4 * ratio, true);
-    if (lower - upper > 22 * ratio) write(lowerWords, lower - 4 * ratio, true);
+    ctx.fillStyle = token('--text');
+    ctx.fillText(`${text.memory.thisChat} ${bytes(last.bytes)}`, right, ownEnd - 4 * ratio);
+    // Below the top of the areas it would be written on them; the table names the dashes too.
+    if (ownEnd - plainEnd > 22 * ratio) {
+      ctx.fillText(`${text.memory.plain} ${bytes(last.bytesFp16)}`, right, plainEnd - 4 * ratio);
+    }
     ctx.restore();
+  }
+
+  /** Plain FP16 takes the same for each token: a straight line. */
+  #drawPlain({ ctx, bbox }: uPlot, end: number, colour: string): void {
+    const ratio = devicePixelRatio || 1;
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = 1.5 * ratio;
+    ctx.setLineDash([5 * ratio, 4 * ratio]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, bbox.top + bbox.height);
+    ctx.lineTo(bbox.left + bbox.width, end);
+    ctx.stroke();
   }
 }
 

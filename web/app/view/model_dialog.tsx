@@ -1,6 +1,6 @@
 // Which model answers: the facts about the one in use, the included one, or one of one's own.
 import type { ModelInfo } from '../../lib';
-import { count, parameters } from '../format';
+import { parameters } from '../format';
 import { chat, includedModel, openIncluded } from '../state/app';
 import { dialog } from '../state/ui';
 import { text } from '../strings';
@@ -59,10 +59,7 @@ function Facts({ info }: { info: ModelInfo }) {
   const template =
     info.template.origin === 'file' ? text.model.templateFile : text.model.templateFallback(info.template.name);
   const facts: [string, string][] = [
-    [
-      factNames.architecture,
-      `${info.architecture}, ${count(info.layers)} × ${count(info.kvHeads)} × ${count(info.headDim)}`,
-    ],
+    [factNames.architecture, text.model.shape(info.architecture, info.layers, info.kvHeads, info.headDim)],
     [factNames.parameters, parameters(info.parameters)],
     [factNames.weights, text.model.weights(info.weightTypes, info.weightBytes)],
     [factNames.trained, text.model.trained(info.trainedLength)],
