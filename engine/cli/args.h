@@ -52,9 +52,9 @@ CLI::Option* add_choice(CLI::App& app, const std::string& flags, T& value, const
                         const std::string& help) {
     std::string names;
     for (const auto& [name, choice] : choices) names += (names.empty() ? "" : "|") + name;
-    const auto parse = [&value, choices, names](const CLI::results_t& given) {
+    const auto parse = [&value, choices, flags, names](const CLI::results_t& given) {
         const auto found = choices.find(given.at(0));
-        if (found == choices.end()) throw CLI::ValidationError("'" + given.at(0) + "' is none of " + names);
+        if (found == choices.end()) throw CLI::ValidationError(flags, "'" + given.at(0) + "' is none of " + names);
         value = found->second;
         return true;
     };

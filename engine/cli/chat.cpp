@@ -46,10 +46,10 @@ std::optional<std::string> read_line() {
         std::fputs("> ", stderr);
         std::fflush(stderr);
     }
+    if (!wait_for_input()) return std::nullopt;
     char* buffer = nullptr;
     size_t capacity = 0;
     const ssize_t length = getline(&buffer, &capacity, stdin);
-    if (length < 0) std::clearerr(stdin);  // Ctrl-C: the next line can be read
     std::optional<std::string> line;
     if (length >= 0) line.emplace(buffer, size_t(length));
     std::free(buffer);
@@ -136,6 +136,7 @@ Status obey(Chat& chat, const std::string& line) {
 // Until the person leaves. Something that fails is said, and the conversation goes on.
 void converse(Chat& chat) {
     const InterruptScope scope;
+    std::setvbuf(stdin, nullptr, _IONBF, 0);  // what getline has not taken must be there to wait for
     while (true) {
         const bool pressed_before = interrupted();
         clear_interrupt();

@@ -3,7 +3,7 @@
 
 namespace strata::cli {
 
-// While one lives, Ctrl-C only sets a flag, and a pending read from the terminal returns.
+// While one lives, Ctrl-C only leaves word.
 class InterruptScope {
 public:
     InterruptScope();
@@ -15,5 +15,8 @@ public:
 // Whether Ctrl-C was pressed since the last clear_interrupt().
 bool interrupted();
 void clear_interrupt();
+
+// Within an InterruptScope: waits until standard input has something to read (or has ended). False: Ctrl-C came first.
+bool wait_for_input();
 
 }  // namespace strata::cli

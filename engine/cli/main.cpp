@@ -38,17 +38,27 @@ std::string version() {
     return std::string("strata ") + build.commit + " (" + build.compiler + ", SIMD: " + build.simd + ")";
 }
 
+bool is_command(const CLI::App& app, const std::string& name) {
+    const auto same = [&](const CLI::App* command) { return command->check_name(name); };
+    return !app.get_subcommands(same).empty();
+}
+
 // `MODEL --ppl FILE …` is `ppl MODEL --ppl FILE …`.
 std::vector<std::string> with_subcommand(std::vector<std::string> arguments, const CLI::App& app) {
-    const auto is_command = [&](const std::string& name) {
-        const auto commands = app.get_subcommands([&](const CLI::App* command) { return command->check_name(name); });
-        return !commands.empty();
-    };
     const bool asks_for_ppl = std::any_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
         return argument == "--ppl" || argument.starts_with("--ppl=");
     });
-    if (asks_for_ppl && !is_command(arguments[0])) arguments.insert(arguments.begin(), "ppl");
+    if (asks_for_ppl && !is_command(app, arguments[0])) arguments.insert(arguments.begin(), "ppl");
     return arguments;
+}
+
+int report_no_command(const CLI::App& app, const std::string& name) {
+    std::string known;
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+        known += (known.empty() ? "" : ", ") + command->get_name();
+    std::fprintf(stderr, "strata: there is no command \"%s\"; expected %s\n", name.c_str(), known.c_str());
+    if (name.ends_with(".gguf")) std::fprintf(stderr, "To talk with this model: strata chat %s\n", name.c_str());
+    return kExitUsage;
 }
 
 int run(int argc, char** argv) {
@@ -70,6 +80,11 @@ int run(int argc, char** argv) {
     add("tokenize", "Show the tokens of a text", add_tokenize);
 
     const auto arguments = with_subcommand({argv + 1, argv + argc}, app);
+    if (arguments.empty()) {
+        std::fputs(app.help().c_str(), stderr);
+        return kExitUsage;
+    }
+    if (!arguments[0].starts_with("-") && !is_command(app, arguments[0])) return report_no_command(app, arguments[0]);
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // the order that CLI11 wants
     try {
         app.parse(reversed);

@@ -75,7 +75,7 @@ void KvSide::advance(int64_t end) {
 
 bool KvSide::truncate(int64_t end) {
     const int64_t needed = std::max<int64_t>(0, end - window_);
-    const bool exact = window_ == 0 || ring_begin_ <= needed;
+    const bool exact = window_ == 0 || needed == end || ring_begin_ <= needed;
     for (int64_t p = needed; p < std::min(ring_begin_, end) && !exact; ++p) thaw(p);
     if (!exact) ring_begin_ = needed;
     end_ = end;

@@ -178,6 +178,8 @@ How to read the tables:
 - **PPL** is over the tokens of all texts together; its standard error says how much other texts would differ, and hides small effects.
 - **To FP32** is the change of PPL against FP32 keys and values, from the differences of each token's log-likelihood on the same text, with
   the standard error of their mean (which takes tokens for independent): differences below twice that are noise.
+  Where weights are Q8_0, activations are rounded to 8 bits, and a difference in a last bit can grow to a few hundredths of a percent:
+  FP16 shows how large that is.
 - **From position ${beyond} on** leaves out the queries that have little or no compressed memory before them.
 - **Window** N: the newest N keys that a query sees are exact; flat: none. FP32 keys are exact with any window.
 - **Bytes** are those allocated at the end of one text, with the exact window and the slack of pages; the shares are of a plain FP16 or FP32
