@@ -83,6 +83,7 @@ public:
         const auto read = read_tokens(*session_, tokens, timing_);
         if (!read) return read.error();
         if (*read == Outcome::interrupted) {
+            clear_interrupt();  // it has had its effect
             note("(stopped before the message was read to its end; it is taken back)");
             return Done{};
         }
@@ -90,7 +91,10 @@ public:
         if (!written) return written.error();
         std::fputs("\n", stdout);
         std::fflush(stdout);
-        if (*written == StopReason::none) note("(stopped)");
+        if (*written == StopReason::none) {
+            clear_interrupt();
+            note("(stopped)");
+        }
         if (*written == StopReason::max_tokens) note("(cut after --max-tokens)");
         ++arguments_.generation.sampler.seed;  // another answer to the same words, still the same in every run
         return Done{};
@@ -137,15 +141,16 @@ Status obey(Chat& chat, const std::string& line) {
 void converse(Chat& chat) {
     const InterruptScope scope;
     std::setvbuf(stdin, nullptr, _IONBF, 0);  // what getline has not taken must be there to wait for
-    while (true) {
-        const bool pressed_before = interrupted();
-        clear_interrupt();
+    for (bool warned = false;;) {
         const auto line = read_line();
-        if (!line && (!interrupted() || pressed_before)) return;
         if (!line) {
+            if (!interrupted() || warned) return;
+            clear_interrupt();
+            warned = true;
             note("\n(Ctrl-C once more, Ctrl-D or /exit leaves)");
             continue;
         }
+        warned = false;
         if (*line == "/exit" || *line == "/quit") return;
         if (line->find_first_not_of(" \t") == std::string::npos) continue;
         if (const Status obeyed = obey(chat, *line); !obeyed) fail(obeyed.error());
