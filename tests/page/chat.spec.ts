@@ -37,8 +37,13 @@ test('Stop ends an answer at once, keeps what is there, and the conversation goe
   await stopButton(page).click();
   await expect(sendButton(page)).toBeVisible({ timeout: 1000 });
   await expect(page.locator('.turn.ans.last .acts')).toContainText('Stopped');
-  const kept = await answers(page).first().innerText();
-  expect(kept.length).toBeGreaterThan(0);
+  let kept = '';
+  const isPainted = async () => {
+    const before = kept; // the last words are painted a frame after Stop
+    kept = await answers(page).first().innerText();
+    return kept.length > 0 && kept === before;
+  };
+  await expect.poll(isPainted).toBe(true);
   await answerTo(page, 'My name is Anna.');
   expect(await answers(page).first().innerText()).toBe(kept);
   expect(await answerTo(page, 'What is my name?')).toContain('Anna');

@@ -1,6 +1,7 @@
 // Threads need a cross-origin isolated page: with a host that sends the headers, and with one that does not.
 import { expect, type Page, test } from '@playwright/test';
-import { ask, engineInUse } from './chat_page';
+import { engineInUse } from './engine_in_use';
+import { answerTo } from './page';
 import { type PlainServer, servePlain } from './plain_server';
 
 let plain: PlainServer;
@@ -23,7 +24,7 @@ test('a host that sends the headers: threads at once, and nothing breaks the sec
   });
   page.on('pageerror', (error) => complaints.push(error.message));
   await page.goto('/');
-  await ask(page, 'What colour is the sky?');
+  await answerTo(page, 'What colour is the sky?');
   expect(await page.evaluate(() => self.crossOriginIsolated)).toBe(true);
   expect(await engineInUse(page)).toEqual(['engine-mt.mjs']);
   expect(loads()).toBe(1);
@@ -34,11 +35,11 @@ test('a plain host: the service worker isolates the page, with one reload', asyn
   const loads = countLoads(page);
   await page.goto(plain.url);
   await page.waitForFunction(() => self.crossOriginIsolated);
-  await ask(page, 'What colour is the sky?');
+  await answerTo(page, 'What colour is the sky?');
   expect(await engineInUse(page)).toEqual(['engine-mt.mjs']);
   expect(loads()).toBe(2);
   await page.reload();
-  await ask(page, 'How many days are in a week?');
+  await answerTo(page, 'How many days are in a week?');
   expect(loads()).toBe(3);
 });
 
@@ -46,7 +47,7 @@ test('a plain host and a service worker that cannot be fetched: one thread, no r
   plain.change = (path, body) => (path === '/sw.js' ? undefined : body);
   const loads = countLoads(page);
   await page.goto(plain.url);
-  await ask(page, 'What colour is the sky?');
+  await answerTo(page, 'What colour is the sky?');
   expect(await page.evaluate(() => self.crossOriginIsolated)).toBe(false);
   expect(await engineInUse(page)).toEqual(['engine-st.mjs']);
   expect(loads()).toBe(1);
@@ -59,7 +60,7 @@ test('a plain host and a service worker that adds no headers: one reload, never 
   const loads = countLoads(page);
   await page.goto(plain.url);
   await expect.poll(loads).toBe(2);
-  await ask(page, 'What colour is the sky?');
+  await answerTo(page, 'What colour is the sky?');
   expect(await engineInUse(page)).toEqual(['engine-st.mjs']);
   expect(loads()).toBe(2);
 });
@@ -68,7 +69,7 @@ test.describe('a browser without service workers', () => {
   test.use({ serviceWorkers: 'block' });
   test('a plain host: one thread', async ({ page }) => {
     await page.goto(plain.url);
-    await ask(page, 'What colour is the sky?');
+    await answerTo(page, 'What colour is the sky?');
     expect(await engineInUse(page)).toEqual(['engine-st.mjs']);
   });
 });

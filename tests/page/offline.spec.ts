@@ -3,7 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { expect, type Page, test } from '@playwright/test';
-import { ask, engineInUse } from './chat_page';
+import type { ServiceWorkerCall } from '../../web/sw/messages';
+import { engineInUse } from './engine_in_use';
+import { answerTo } from './page';
 import { type PlainServer, servePlain } from './plain_server';
 
 let plain: PlainServer;
@@ -20,18 +22,43 @@ async function visit(page: Page): Promise<void> {
   await expect(readyOffline(page)).toBeVisible();
 }
 
+/** What the service worker, or the one that waits, replies. */
+function replyOf(page: Page, which: 'active' | 'waiting', call: ServiceWorkerCall): Promise<boolean> {
+  return page.evaluate(
+    async ({ which, call }) => {
+      const registration = await navigator.serviceWorker.ready;
+      const { port1, port2 } = new MessageChannel();
+      const reply = new Promise<boolean>((resolve) => {
+        port1.onmessage = ({ data }) => resolve(data);
+      });
+      registration[which]!.postMessage(call, [port2]);
+      return reply;
+    },
+    { which, call },
+  );
+}
+
+const updateWaits = (page: Page) => page.evaluate(async () => (await navigator.serviceWorker.ready).waiting !== null);
+
+async function fetchUpdate(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    await (await navigator.serviceWorker.ready).update();
+  });
+  await expect.poll(() => updateWaits(page)).toBe(true);
+}
+
 test('the page and the embedded model work with the network off', async ({ page, context }) => {
   await visit(page);
   await plain.stop();
   await context.setOffline(true);
   await page.reload();
-  await ask(page, 'What colour is the sky?');
+  await answerTo(page, 'What colour is the sky?');
   expect(await engineInUse(page)).toEqual(['engine-mt.mjs']);
   await expect(readyOffline(page)).toBeVisible();
 
   const other = await context.newPage();
   await other.goto(`${plain.url}?from=somewhere`);
-  await ask(other, 'How many days are in a week?');
+  await answerTo(other, 'How many days are in a week?');
 });
 
 test('on a host with headers one visit is enough too', async ({ page, context, baseURL }) => {
@@ -40,7 +67,7 @@ test('on a host with headers one visit is enough too', async ({ page, context, b
   await context.route(`${baseURL}/**`, (route) => route.abort());
   await context.setOffline(true);
   await page.reload();
-  await ask(page, 'What colour is the sky?');
+  await answerTo(page, 'What colour is the sky?');
 });
 
 test('without the model it is not ready offline, and does not say so', async ({ page }) => {
@@ -48,16 +75,7 @@ test('without the model it is not ready offline, and does not say so', async ({ 
   await page.goto(plain.url);
   await page.waitForFunction(() => self.crossOriginIsolated);
   await expect(page.getByText('404').first()).toBeVisible();
-  const kept = await page.evaluate(async () => {
-    const { active } = await navigator.serviceWorker.ready;
-    const { port1, port2 } = new MessageChannel();
-    const reply = new Promise((resolve) => {
-      port1.onmessage = ({ data }) => resolve(data);
-    });
-    active!.postMessage({ name: 'keep', isolated: true }, [port2]);
-    return reply;
-  });
-  expect(kept).toBe(false);
+  expect(await replyOf(page, 'active', { name: 'keep', isolated: true })).toBe(false);
   await expect(readyOffline(page)).toHaveCount(0);
 });
 
@@ -66,44 +84,27 @@ function publishUpdate(): void {
   plain.change = (path, body) => {
     if (path === '/index.html') return Buffer.from(body.toString().replace('<title>Strata', '<title>Strata 2'));
     if (path !== '/sw.js') return body;
-    const updated = body.toString().replace(/(revision:"|"revision":")[0-9a-f]{32}("[^{}]*index\.html)/, '$1new$2');
-    const found =
-      updated === body.toString()
-        ? body.toString().replace(/(index\.html"[^{}]*revision"?:")[0-9a-f]{32}/, '$1new')
-        : updated;
-    if (found === body.toString()) throw new Error('index.html is not in the list of the service worker');
-    return Buffer.from(found);
+    const updated = body
+      .toString()
+      .replace(/"revision":"\w+","url":"index.html"/, '"revision":"next","url":"index.html"');
+    if (updated === body.toString()) throw new Error('index.html is not in the list of the service worker');
+    return Buffer.from(updated);
   };
 }
 
 test('an update waits until it is asked for', async ({ page }) => {
   await visit(page);
   publishUpdate();
-  await page.evaluate(async () => {
-    const registration = await navigator.serviceWorker.ready;
-    await registration.update();
-  });
-  await page.waitForFunction(async () => (await navigator.serviceWorker.ready).waiting !== null);
-  await ask(page, 'What colour is the sky?');
+  await fetchUpdate(page);
+  await answerTo(page, 'What colour is the sky?');
   await page.reload();
   await expect(page).toHaveTitle('Strata'); // still the old one, although the new one is there
 
-  const reply = await page.evaluate(async () => {
-    const { waiting } = await navigator.serviceWorker.ready;
-    const changed = new Promise((done) => navigator.serviceWorker.addEventListener('controllerchange', done));
-    const { port1, port2 } = new MessageChannel();
-    const answer = new Promise((resolve) => {
-      port1.onmessage = ({ data }) => resolve(data);
-    });
-    waiting!.postMessage({ name: 'takeOver' }, [port2]);
-    const tookOver = await answer;
-    await changed;
-    return tookOver;
-  });
-  expect(reply).toBe(true);
+  expect(await replyOf(page, 'waiting', { name: 'takeOver' })).toBe(true);
+  await expect.poll(() => updateWaits(page)).toBe(false);
   await page.reload();
   await expect(page).toHaveTitle('Strata 2');
-  await expect(readyOffline(page)).toBeVisible(); // the model was not downloaded again, and is still kept
+  expect(await replyOf(page, 'active', { name: 'isKept', isolated: true })).toBe(true); // the model stayed
 });
 
 test('an update does not take over while another tab is open', async ({ page, context }) => {
@@ -111,18 +112,8 @@ test('an update does not take over while another tab is open', async ({ page, co
   const other = await context.newPage();
   await other.goto(plain.url);
   publishUpdate();
-  const reply = await page.evaluate(async () => {
-    const registration = await navigator.serviceWorker.ready;
-    await registration.update();
-    while (!registration.waiting) await new Promise((resolve) => setTimeout(resolve, 50));
-    const { port1, port2 } = new MessageChannel();
-    const answer = new Promise((resolve) => {
-      port1.onmessage = ({ data }) => resolve(data);
-    });
-    registration.waiting.postMessage({ name: 'takeOver' }, [port2]);
-    return answer;
-  });
-  expect(reply).toBe(false);
+  await fetchUpdate(page);
+  expect(await replyOf(page, 'waiting', { name: 'takeOver' })).toBe(false);
 });
 
 test('the app can be installed', async ({ page, context }) => {

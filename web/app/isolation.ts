@@ -11,18 +11,14 @@ export async function ensureIsolated(): Promise<void> {
   const controlled = new Promise<boolean>((done) => {
     if (serviceWorker.controller) done(true);
     serviceWorker.addEventListener('controllerchange', () => done(true), { once: true });
+    serviceWorker.register(new URL('sw.js', document.baseURI), { type: 'module' }).catch(() => done(false)); // a private window, blocked by the user, or no module service workers
+    setTimeout(() => done(false), patienceMs);
   });
-  const registered = serviceWorker.register(new URL('sw.js', document.baseURI), { type: 'module' }).then(
-    () => true,
-    () => false, // a private window, blocked by the user, or no module service workers
-  );
   if (self.crossOriginIsolated) {
     forget(reloadedKey);
     return;
   }
-  if (!(await registered) || remembers(reloadedKey)) return; // one reload, never a loop
-  const tired = new Promise<boolean>((done) => setTimeout(() => done(false), patienceMs));
-  if (!(await Promise.race([controlled, tired]))) return;
+  if (remembers(reloadedKey) || !(await controlled)) return; // one reload, never a loop
   if (!remember(reloadedKey)) return; // without a memory of it, the reload could loop
   location.reload();
   await new Promise(() => {}); // the page is going away

@@ -2,6 +2,7 @@
 import type { ServiceWorkerCall } from '../sw/messages';
 
 const answerMs = 120_000; // keeping a model takes as long as its download
+const takeOverMs = 5000;
 
 /** Keeps the embedded models, and tells whether the page can now start and chat without network. */
 export async function keepForOffline(): Promise<boolean> {
@@ -37,8 +38,10 @@ export async function onUpdateWaiting(callback: () => void): Promise<void> {
 export async function applyUpdate(): Promise<boolean> {
   const waiting = (await currentRegistration())?.waiting;
   if (!waiting) return false;
+  // The old version first finishes what it is serving. Where that takes long, the reload ends it.
   const changed = new Promise<void>((done) => {
     navigator.serviceWorker.addEventListener('controllerchange', () => done(), { once: true });
+    setTimeout(done, takeOverMs);
   });
   if (!(await ask(waiting, { name: 'takeOver' }))) return false;
   await changed;

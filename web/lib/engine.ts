@@ -22,8 +22,10 @@ import {
 import type { EngineHost } from './wasm_host';
 
 const mostThreads = 8; // by default: beyond this, memory bandwidth and not computing is the limit
-const batch = { first: 16, least: 4, most: 64 }; // tokens read at once; results do not depend on it
-const batchMs = { short: 50, long: 120 }; // how long a batch should take, so that Stop works within 200 ms
+// How many tokens are read at once. Results do not depend on it.
+const batch = { first: 8, most: 64 };
+const batchMs = 120; // how long a batch should take, so that Stop works within 200 ms
+const tokensPerPass = 4; // the kernels take so many tokens at a time: five cost as much as eight
 
 export function createEngine(host: EngineHost): Engine {
   return new InProcessEngine(host);
@@ -198,11 +200,11 @@ class InProcessEngine implements Engine {
       await pause();
       if (signal?.aborted) return false;
       const started = performance.now();
-      check(native.append(tokens.slice(done, done + size)));
-      done = Math.min(done + size, tokens.length);
-      const took = performance.now() - started;
-      if (took > batchMs.long) size = Math.max(batch.least, size >> 1);
-      else if (took < batchMs.short) size = Math.min(batch.most, size * 2);
+      const next = tokens.slice(done, done + size);
+      check(native.append(next));
+      done += next.length;
+      const perToken = (performance.now() - started) / next.length;
+      size = batchSize(batchMs / perToken);
     }
   }
 
@@ -288,6 +290,11 @@ class InProcessEngine implements Engine {
       `The engine stopped (${error.message}): most likely it ran out of memory. The conversation is kept; load the model again to go on.`,
     );
   }
+}
+
+function batchSize(fitting: number): number {
+  const size = Math.min(Math.floor(fitting), batch.most);
+  return size < tokensPerPass ? Math.max(size, 1) : size - (size % tokensPerPass);
 }
 
 function describeModel(native: NativeEngine): { template: ChatTemplate; info: ModelInfo } {

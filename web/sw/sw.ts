@@ -102,7 +102,7 @@ async function forgetOldExtras(): Promise<void> {
 async function takeOver(): Promise<boolean> {
   const tabs = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
   if (tabs.length > 1) return false;
-  await self.skipWaiting();
+  void self.skipWaiting(); // it resolves late, when the old version has finished what it was doing
   return true;
 }
 
