@@ -68,7 +68,7 @@ class InProcessEngine implements Engine {
       this.#drop();
       const threads = Math.max(1, Math.min(options.threads ?? mostThreads, await this.#host.maxThreads()));
       const module = await this.#host.instantiate(threads).catch(async (error: unknown) => {
-        await open.stream.cancel();
+        await open.reader.cancel();
         throw error;
       });
       const native = new module.Engine();

@@ -6,7 +6,8 @@ import { type LoadProgress, type ModelSource, StrataError } from './types';
 /** A source that has answered: its bytes can be read, once. */
 export interface OpenSource {
   name: string;
-  stream: ReadableStream<Uint8Array>;
+  /** Held from the start: node cancels a body that nobody holds as soon as its Response is garbage. */
+  reader: ReadableStreamDefaultReader<Uint8Array>;
   /** As announced; the stream may turn out longer. undefined: not announced, or announced for a compressed form. */
   total: number | undefined;
 }
@@ -17,7 +18,7 @@ const progressEvery = 50; // ms
 export async function openSource(source: ModelSource, signal: AbortSignal | undefined): Promise<OpenSource> {
   if (source.kind === 'file') {
     const { file } = source;
-    return { name: source.name ?? 'the file', stream: file.stream(), total: file.size };
+    return { name: source.name ?? 'the file', reader: file.stream().getReader(), total: file.size };
   }
   const response = await ask(source.url, signal);
   if (!response.ok) {
@@ -32,7 +33,7 @@ export async function openSource(source: ModelSource, signal: AbortSignal | unde
   const length = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
   return {
     name: source.name ?? source.url,
-    stream: response.body,
+    reader: response.body.getReader(),
     total: length === null ? undefined : Number(length),
   };
 }
@@ -63,7 +64,7 @@ export async function readInto(
   onProgress: (progress: LoadProgress) => void,
 ): Promise<number> {
   if (source.total !== undefined) reserve(engine, source.total, source.total);
-  const reader = source.stream.getReader();
+  const { reader } = source;
   let loaded = 0;
   let reported = Number.NEGATIVE_INFINITY;
   try {
