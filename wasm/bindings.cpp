@@ -210,15 +210,9 @@ public:
     std::string simd() const { return session_->simd(); }
     int threads() const { return session_->threads(); }
 
-    // FNV-1a over the bits of the logits of every position: what two builds compare to know that they agree.
     val score_digest(const val& ids) {
-        uint32_t digest = 2166136261u;
-        const auto add = [&](int64_t, std::span<const float> logits) {
-            const auto* bytes = reinterpret_cast<const uint8_t*>(logits.data());
-            for (size_t i = 0; i < logits.size_bytes(); ++i) digest = (digest ^ bytes[i]) * 16777619u;
-        };
-        const auto status = session_->score(emscripten::convertJSArrayToNumberVector<int>(ids), add);
-        return status ? val(digest) : failure(status.error());
+        const auto digest = logits_digest(*session_, emscripten::convertJSArrayToNumberVector<int>(ids));
+        return digest ? val(*digest) : failure(digest.error());
     }
 
 private:

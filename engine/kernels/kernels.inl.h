@@ -1,6 +1,7 @@
 // Every hot loop of the engine, written once, for any SimdBackend. The order of additions is part of the result.
 #pragma once
 #include <cmath>
+#include <cstddef>
 #include <iterator>
 
 #include "engine/formats/q4_0.h"
@@ -104,37 +105,30 @@ struct KernelsFor {
     // A view of rows offers the 32 integers of block b of a row, what still has to happen to their exact dot product,
     // and the scale of block b, or of the four from b on.
 
-    struct RowsQ8_0 {
+    // Blocks of 32 that begin with their scale.
+    template <class Block>
+    struct RowsOfBlocks {
         const uint8_t* w;
         int64_t row_bytes;
-        RowsQ8_0(const uint8_t* weights, int64_t cols)
-            : w(weights), row_bytes(cols / 32 * int64_t(sizeof(BlockQ8_0))) {}
-        const uint8_t* block(int64_t row, int64_t b) const {
-            return w + row * row_bytes + b * int64_t(sizeof(BlockQ8_0));
-        }
-        Weights32 load(int64_t row, int64_t b) const {
-            return S::load_weights(reinterpret_cast<const int8_t*>(block(row, b) + 2));
-        }
+        RowsOfBlocks(const uint8_t* weights, int64_t cols)
+            : w(weights), row_bytes(cols / Block::kValues * int64_t(sizeof(Block))) {}
+        const uint8_t* block(int64_t row, int64_t b) const { return w + row * row_bytes + b * int64_t(sizeof(Block)); }
+        const uint8_t* values(int64_t row, int64_t b) const { return block(row, b) + offsetof(Block, q); }
         Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
         float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
         Float4 scales(int64_t row, int64_t b) const {
             return S::gather_half4(block(row, b), block(row, b + 1), block(row, b + 2), block(row, b + 3));
         }
     };
-    struct RowsQ4_0 {
-        const uint8_t* w;
-        int64_t row_bytes;
-        RowsQ4_0(const uint8_t* weights, int64_t cols)
-            : w(weights), row_bytes(cols / 32 * int64_t(sizeof(BlockQ4_0))) {}
-        const uint8_t* block(int64_t row, int64_t b) const {
-            return w + row * row_bytes + b * int64_t(sizeof(BlockQ4_0));
+    struct RowsQ8_0 : RowsOfBlocks<BlockQ8_0> {
+        using RowsOfBlocks<BlockQ8_0>::RowsOfBlocks;
+        Weights32 load(int64_t row, int64_t b) const {
+            return S::load_weights(reinterpret_cast<const int8_t*>(this->values(row, b)));
         }
-        Weights32 load(int64_t row, int64_t b) const { return S::load_nibbles(block(row, b) + 2); }
-        Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
-        float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
-        Float4 scales(int64_t row, int64_t b) const {
-            return S::gather_half4(block(row, b), block(row, b + 1), block(row, b + 2), block(row, b + 3));
-        }
+    };
+    struct RowsQ4_0 : RowsOfBlocks<BlockQ4_0> {
+        using RowsOfBlocks<BlockQ4_0>::RowsOfBlocks;
+        Weights32 load(int64_t row, int64_t b) const { return S::load_nibbles(this->values(row, b)); }
     };
     struct RowsQ6_K {
         const uint8_t* w;

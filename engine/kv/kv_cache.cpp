@@ -1,6 +1,7 @@
 #include "engine/kv/kv_cache.h"
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 
 #include "engine/formats/hadamard.h"
@@ -10,6 +11,52 @@ namespace strata {
 namespace {
 
 int64_t pages_for(int64_t positions) { return (positions + kPagePositions - 1) / kPagePositions; }
+
+// A stretch of one side's positions that are kept in one way, and the bytes allocated for it.
+struct Run {
+    int64_t first, end;
+    uint64_t bytes;
+    double bits;  // per value
+    const char* name;
+
+    // The share of the positions before `position`; the last one gets what is left over (slack of pages and of the
+    // ring).
+    uint64_t bytes_before(int64_t position) const {
+        return position >= end ? bytes : bytes * uint64_t(position - first) / uint64_t(end - first);
+    }
+};
+struct SideRuns {
+    Run encoded, exact;
+    const Run& at(int64_t position) const { return position < encoded.end ? encoded : exact; }
+};
+
+// A run without positions hands its bytes to the other one; in an empty cache the newer one has them all.
+SideRuns runs_of(const KvSide& side, int64_t positions) {
+    const int64_t border = side.encoded_for(positions - 1);
+    const Run encoded{0, border, side.encoded_bytes(), side.format().bits_per_value(),
+                      kv_type_name(side.format().type())};
+    SideRuns runs{encoded, encoded};  // without a window the second run never has positions
+    if (side.window() > 0) runs.exact = {0, 0, 0, 32, kv_type_name(KvType::fp32)};
+    runs.exact.first = border;
+    runs.exact.end = positions;
+    runs.exact.bytes = side.exact_bytes();
+    Run& empty = border == 0 ? runs.encoded : runs.exact;
+    if (empty.first == empty.end) {
+        (border == 0 ? runs.exact : runs.encoded).bytes += empty.bytes;
+        empty.bytes = 0;
+    }
+    return runs;
+}
+
+// Positions [first, end), of one run of each side; an empty cache is one tier without positions that holds all bytes.
+KvTier tier_of(const SideRuns& keys, const SideRuns& values, int64_t first, int64_t end) {
+    const Run &k = keys.at(first), &v = values.at(first);
+    const auto share = [&](const Run& run) {
+        return run.bytes_before(end) - (first == run.first ? 0 : run.bytes_before(first));
+    };
+    const std::string name = std::string_view(k.name) == v.name ? k.name : std::string(k.name) + "/" + v.name;
+    return {name, first, end - first, k.bits, v.bits, share(k) + share(v)};
+}
 
 }  // namespace
 
@@ -190,57 +237,14 @@ KvStats KvCache::stats() const {
     stats.bytes_fp16 = values_per_position * 2 * uint64_t(position_);
     stats.bytes_fp32 = values_per_position * 4 * uint64_t(position_);
 
-    // Each side has an encoded and an exact run. A tier is a run of positions in which neither side changes; it gets
-    // its share of each side's bytes by positions, and the newest tier of a run what is left over (slack of pages and
-    // rings).
-    const int64_t n = position_;
-    struct Run {
-        int64_t first, end;
-        uint64_t bytes;
-        double bits;
-        const char* name;
-        uint64_t given = 0;
-    };
-    std::vector<Run> sides[2];
-    std::vector<int64_t> borders{0, n};
-    for (const KvSide* side : {&keys_, &values_}) {
-        const int64_t encoded = side->encoded_for(n - 1);
-        auto& runs = sides[side == &values_];
-        runs.push_back(
-            {0, encoded, side->encoded_bytes(), side->format().bits_per_value(), kv_type_name(side->format().type())});
-        runs.push_back({encoded, n, side->exact_bytes(), 32, "fp32"});
-        borders.push_back(encoded);
-        stats.bytes += side->encoded_bytes() + side->exact_bytes();
-    }
-    std::sort(borders.begin(), borders.end());
-    borders.erase(std::unique(borders.begin(), borders.end()), borders.end());
-    if (n == 0) borders = {0, 0};
-
-    for (size_t i = 0; i + 1 < borders.size(); ++i) {
-        const int64_t first = borders[i], end = borders[i + 1];
-        KvTier tier{"", first, end - first, 0, 0, 0};
-        for (auto& runs : sides) {
-            Run& run = first < runs[0].end || (runs[1].bytes == 0 && n == 0) ? runs[0] : runs[1];
-            const bool last = end == run.end;
-            const uint64_t share =
-                last ? run.bytes - run.given : run.bytes * uint64_t(end - first) / uint64_t(run.end - run.first);
-            run.given += share;
-            tier.bytes += share;
-            const bool is_key = &runs == &sides[0];
-            (is_key ? tier.key_bits : tier.value_bits) = run.bits;
-            if (is_key)
-                tier.name = run.name;
-            else if (tier.name != run.name)
-                tier.name += std::string("/") + run.name;
-        }
-        if (tier.positions > 0 || tier.bytes > 0) stats.tiers.push_back(tier);
-    }
-    // Bytes of a run that has no positions yet (the ring of an empty or short conversation) belong to the newest tier.
-    for (auto& runs : sides)
-        for (Run& run : runs)
-            if (run.given < run.bytes && !stats.tiers.empty()) {
-                stats.tiers.back().bytes += run.bytes - run.given;
-            }
+    const SideRuns keys = runs_of(keys_, position_), values = runs_of(values_, position_);
+    stats.bytes = keys.encoded.bytes + keys.exact.bytes + values.encoded.bytes + values.exact.bytes;
+    // A tier is a stretch of positions in which neither side changes.
+    int64_t borders[] = {0, keys.encoded.end, values.encoded.end, position_};
+    std::sort(std::begin(borders), std::end(borders));
+    for (size_t i = 0; i + 1 < std::size(borders); ++i)
+        if (borders[i] < borders[i + 1]) stats.tiers.push_back(tier_of(keys, values, borders[i], borders[i + 1]));
+    if (stats.tiers.empty() && stats.bytes > 0) stats.tiers.push_back(tier_of(keys, values, 0, 0));
     return stats;
 }
 

@@ -31,8 +31,6 @@ int bytes_of_row(KvType type, int head_dim) {
     return 0;
 }
 
-constexpr int kMaxHeadDim = 1024;  // ModelConfig is checked against it
-
 }  // namespace
 
 RowFormat::RowFormat(KvType type, int head_dim)

@@ -10,6 +10,8 @@
 
 namespace strata {
 
+constexpr int kMaxHeadDim = 1024;  // of any model; a head larger than this is refused with its file
+
 class RowFormat {
 public:
     RowFormat(KvType type, int head_dim);

@@ -1,11 +1,12 @@
 #include "engine/model/config.h"
 
+#include "engine/kv/row_format.h"
+
 namespace strata {
 
 namespace {
 
 constexpr int64_t kMaxDimension = 1 << 24;  // of any size in a header: products of two stay far from overflow
-constexpr int kMaxHeadDim = 1024;
 
 // Reads the keys "ARCHITECTURE.something" and remembers the first one that is missing or out of range.
 class Header {

@@ -7,16 +7,10 @@
 #include <vector>
 
 #include "engine/session.h"
-#include "tests/engine/test_files.h"
+#include "tests/engine/shipped_model.h"
 
 namespace strata {
 namespace {
-
-const Model& shipped_model() {
-    static const std::string bytes = read_file(kDefaultModel);
-    static const auto model = Model::open(bytes_of(bytes));
-    return **model;
-}
 
 struct Answer {
     std::vector<int> tokens;  // with the one that ended it

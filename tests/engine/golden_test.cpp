@@ -2,19 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "engine/engine.h"
+#include "tests/engine/test_files.h"
 
 namespace strata {
 namespace {
-
-std::vector<uint8_t> read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
 
 std::vector<float> read_floats(const std::string& path) {
     const auto bytes = read_file(path);
@@ -46,7 +41,7 @@ TEST_P(Golden, LogitsOf200PositionsAreLlamaCpps) {
     const size_t row_size = ids.size() + golden["columns"].size();
     ASSERT_EQ(rows.size(), tokens.size() * row_size);
 
-    const auto model = Model::open(bytes);
+    const auto model = Model::open(bytes_of(bytes));
     ASSERT_TRUE(model) << model.error().message;
     SessionOptions options;
     options.kv = {KvType::fp32, KvType::fp32, 0, 0};
@@ -104,7 +99,7 @@ TEST_P(GoldenPpl, PerplexityIsLlamaCpps) {
         read_json(std::string("tests/golden/ppl/") + GetParam().text + "-" + GetParam().weights + ".json");
     const std::vector<int> tokens = golden["tokens"];
     ASSERT_GE(tokens.size(), 1900u);
-    const auto model = Model::open(bytes);
+    const auto model = Model::open(bytes_of(bytes));
     ASSERT_TRUE(model) << model.error().message;
     PplOptions options;
     options.session.kv = {KvType::fp32, KvType::fp32, 0, 0};

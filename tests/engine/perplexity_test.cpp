@@ -8,16 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "tests/engine/test_files.h"
+#include "tests/engine/shipped_model.h"
 
 namespace strata {
 namespace {
-
-const Model& shipped_model() {
-    static const std::string bytes = read_file(kDefaultModel);
-    static const auto model = Model::open(bytes_of(bytes));
-    return **model;
-}
 
 std::vector<int> some_tokens(int n) {
     std::vector<int> tokens(static_cast<size_t>(n));

@@ -3,20 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <fstream>
+#include "tests/engine/shipped_model.h"
 
 namespace strata {
 namespace {
-
-const Model& shipped_model() {
-    static const std::vector<uint8_t> bytes = [] {
-        std::ifstream file("web/public/models/pocket-chat-5.8m-q8_0.gguf", std::ios::binary);
-        return std::vector<uint8_t>{std::istreambuf_iterator<char>(file), {}};
-    }();
-    static const auto model = Model::open(bytes);
-    return **model;
-}
 
 std::vector<int> some_tokens(int n) {
     std::vector<int> tokens(static_cast<size_t>(n));

@@ -11,18 +11,15 @@
 
 namespace {
 
-uint32_t logits_digest(const strata::Model& model, const char* simd, int threads) {
+uint32_t digest_of(const strata::Model& model, const char* simd, int threads) {
     strata::SessionOptions options;
     options.kv = {strata::KvType::hq4_0, strata::KvType::hq4_0, 128, 128};
     options.simd = simd;
     options.threads = threads;
-    auto session = strata::Session::open(model, options);
-    uint32_t digest = 2166136261u;
-    const auto add = [&](int64_t, std::span<const float> logits) {
-        const auto* bytes = reinterpret_cast<const uint8_t*>(logits.data());
-        for (size_t i = 0; i < logits.size_bytes(); ++i) digest = (digest ^ bytes[i]) * 16777619u;
-    };
-    return session && (*session)->score(digest_tokens(), add) ? digest : 0;
+    const auto session = strata::Session::open(model, options);
+    if (!session) return 0;
+    const auto digest = strata::logits_digest(**session, digest_tokens());
+    return digest ? *digest : 0;
 }
 
 }  // namespace
@@ -46,7 +43,7 @@ int main(int argc, char** argv) {
         for (const strata::Kernels* kernels : strata::available_kernels())
             for (const int threads : {1, 2})
                 report(threads == 1 ? "logits, 1 thread " : "logits, 2 threads", kernels->name,
-                       logits_digest(**model, kernels->name, threads), kLogitsDigest);
+                       digest_of(**model, kernels->name, threads), kLogitsDigest);
     }
     return same ? 0 : 1;
 }

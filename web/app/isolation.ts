@@ -11,7 +11,8 @@ export async function ensureIsolated(): Promise<void> {
   const controlled = new Promise<boolean>((done) => {
     if (serviceWorker.controller) done(true);
     serviceWorker.addEventListener('controllerchange', () => done(true), { once: true });
-    serviceWorker.register(new URL('sw.js', document.baseURI), { type: 'module' }).catch(() => done(false)); // a private window, blocked by the user, or no module service workers
+    // Fails in a private window, where the user blocks it, and where module service workers are unknown.
+    serviceWorker.register(new URL('sw.js', document.baseURI), { type: 'module' }).catch(() => done(false));
     setTimeout(() => done(false), patienceMs);
   });
   if (self.crossOriginIsolated) {

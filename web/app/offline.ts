@@ -10,12 +10,6 @@ export async function keepForOffline(): Promise<boolean> {
   return worker ? ask(worker, { name: 'keep', isolated: self.crossOriginIsolated }) : false;
 }
 
-/** Whether the page can start and chat without network, as things are. */
-export async function isReadyOffline(): Promise<boolean> {
-  const worker = await activeWorker();
-  return worker ? ask(worker, { name: 'isKept', isolated: self.crossOriginIsolated }) : false;
-}
-
 /** Calls back when a new version has been downloaded and waits; also if it was waiting already. */
 export async function onUpdateWaiting(callback: () => void): Promise<void> {
   const registration = await currentRegistration();

@@ -5,7 +5,7 @@ import { chat, includedModel, openIncluded } from '../state/app';
 import { dialog } from '../state/ui';
 import { text } from '../strings';
 import { OwnModel } from './own_model';
-import { Sheet } from './sheet';
+import { Panel } from './panel';
 
 export function ModelDialog() {
   const close = () => {
@@ -13,44 +13,34 @@ export function ModelDialog() {
   };
   const model = chat.model.value;
   return (
-    <Sheet class="panel" labelledBy="model-title" onClose={close}>
-      <header>
-        <h2 id="model-title" tabIndex={-1} autofocus>
-          {text.model.title}
-        </h2>
-        <button type="button" class="text-btn" onClick={close}>
-          {text.settings.done}
-        </button>
-      </header>
-      <div class="panel-body">
-        {model && (
-          <section>
-            <h3>{text.model.inUse}</h3>
-            <div class="row">
-              <b>{model.name}</b>
-            </div>
-            <Facts info={model.info} />
-          </section>
-        )}
-        {model?.source !== includedModel && (
-          <section>
-            <div class="row">
-              <span>
-                {text.model.included}
-                <small>{text.model.includedFacts}</small>
-              </span>
-              <button type="button" class="btn" onClick={() => void openIncluded()}>
-                {text.model.useIncluded(text.model.included)}
-              </button>
-            </div>
-          </section>
-        )}
+    <Panel id="model-title" title={text.model.title} onClose={close}>
+      {model && (
         <section>
-          <h3>{text.model.elsewhere}</h3>
-          <OwnModel id="dialog" />
+          <h3>{text.model.inUse}</h3>
+          <div class="row">
+            <b>{model.name}</b>
+          </div>
+          <Facts info={model.info} />
         </section>
-      </div>
-    </Sheet>
+      )}
+      {model?.source !== includedModel && (
+        <section>
+          <div class="row">
+            <span>
+              {text.model.included}
+              <small>{text.model.includedFacts}</small>
+            </span>
+            <button type="button" class="btn" onClick={() => void openIncluded()}>
+              {text.model.useIncluded(text.model.included)}
+            </button>
+          </div>
+        </section>
+      )}
+      <section>
+        <h3>{text.model.elsewhere}</h3>
+        <OwnModel id="dialog" />
+      </section>
+    </Panel>
   );
 }
 

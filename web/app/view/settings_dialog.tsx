@@ -12,7 +12,7 @@ import {
 } from '../state/settings';
 import { dialog } from '../state/ui';
 import { text } from '../strings';
-import { Sheet } from './sheet';
+import { Panel } from './panel';
 
 const themes: readonly Theme[] = ['system', 'light', 'dark'];
 
@@ -23,61 +23,51 @@ export function SettingsDialog() {
     if (prompt.value !== chat.conversation.peek().systemPrompt) void chat.setSystemPrompt(prompt.value);
   };
   return (
-    <Sheet class="panel" labelledBy="settings-title" onClose={close}>
-      <header>
-        <h2 id="settings-title" tabIndex={-1} autofocus>
-          {text.settings.title}
-        </h2>
-        <button type="button" class="text-btn" onClick={close}>
-          {text.settings.done}
-        </button>
-      </header>
-      <div class="panel-body">
-        <section>
-          <h3>{text.settings.appearance}</h3>
-          <ThemeField />
-        </section>
-        <section>
-          <h3>{text.settings.conversation}</h3>
-          <div class="row">
-            <span>
-              {text.settings.model}
-              <small>{chat.model.value?.name ?? text.model.none}</small>
-            </span>
-            <button type="button" class="btn" onClick={openModels}>
-              {text.settings.chooseModel}
-            </button>
-          </div>
-          <label class="row tall">
-            <span>
-              {text.settings.systemPrompt}
-              <small>{text.settings.systemPromptHint}</small>
-            </span>
-            <textarea
-              rows={3}
-              dir="auto"
-              value={prompt}
-              onInput={({ currentTarget: { value } }) => {
-                prompt.value = value;
-              }}
-            />
-          </label>
-        </section>
-        <section>
-          <h3>{text.settings.answers}</h3>
-          {(Object.keys(samplingRanges) as SamplingField[]).map((field) => (
-            <SamplingNumber key={field} field={field} />
-          ))}
-          <SeedField />
-          <div class="row">
-            <span />
-            <button type="button" class="btn" onClick={() => change({ sampling: defaults.sampling })}>
-              {text.settings.reset}
-            </button>
-          </div>
-        </section>
-      </div>
-    </Sheet>
+    <Panel id="settings-title" title={text.settings.title} onClose={close}>
+      <section>
+        <h3>{text.settings.appearance}</h3>
+        <ThemeField />
+      </section>
+      <section>
+        <h3>{text.settings.conversation}</h3>
+        <div class="row">
+          <span>
+            {text.settings.model}
+            <small>{chat.model.value?.name ?? text.model.none}</small>
+          </span>
+          <button type="button" class="btn" onClick={openModels}>
+            {text.settings.chooseModel}
+          </button>
+        </div>
+        <label class="row tall">
+          <span>
+            {text.settings.systemPrompt}
+            <small>{text.settings.systemPromptHint}</small>
+          </span>
+          <textarea
+            rows={3}
+            dir="auto"
+            value={prompt}
+            onInput={({ currentTarget: { value } }) => {
+              prompt.value = value;
+            }}
+          />
+        </label>
+      </section>
+      <section>
+        <h3>{text.settings.answers}</h3>
+        {(Object.keys(samplingRanges) as SamplingField[]).map((field) => (
+          <SamplingNumber key={field} field={field} />
+        ))}
+        <SeedField />
+        <div class="row">
+          <span />
+          <button type="button" class="btn" onClick={() => change({ sampling: defaults.sampling })}>
+            {text.settings.reset}
+          </button>
+        </div>
+      </section>
+    </Panel>
   );
 }
 
