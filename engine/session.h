@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,9 @@ struct SessionOptions {
     int micro_batch = 64;  // positions per forward pass, 1 to 64. Results do not depend on it.
     const char* simd =
         nullptr;  // a backend by name ("scalar", "avx2", …) for tests; nullptr: the best this machine has
+    // Once a conversation is longer than the model was trained on, keys farther than this look this far away
+    // (engine/kv/rope.h). Default: half the trained length. 0: never, plain RoPE.
+    std::optional<int> distance_clamp;
 };
 
 class Session {
@@ -39,9 +43,27 @@ public:
     using LogitsSink = std::function<void(int64_t position, std::span<const float> logits)>;
     Status score(std::span<const int> tokens, const LogitsSink& sink);
 
+    // A turn begins here: until the next one begins, truncate() can come back to here or anything later bit for bit.
+    void begin_turn();
+
     // Forgets every position from n on. Returns true when what follows will be bit for bit what it would have been the
-    // first time; false when a row had left its exact window and is now seen at its compressed precision.
+    // first time (always so from the last begin_turn() on; tokens between it and n are read again where that is what it
+    // takes, and with a budget only if nothing was coarsened since); false when rows had left their exact window and
+    // are now seen at their compressed precision.
     Result<bool> truncate(int64_t n);
+
+    // Tiled memory only. Takes effect at once; makes memory coarser where it must, and finer never.
+    // invalid_argument: row formats, or a budget below stats().least_budget_bytes; budget_full: the conversation does
+    // not fit it at the coarsest tier. Nothing has changed then.
+    Status set_memory(KvPreset preset, uint64_t budget_bytes);
+
+    // The whole memory as bytes (engine/kv/snapshot.h): continuing from it gives the same bits as never having
+    // stopped. Tiled memory only.
+    Result<std::vector<uint8_t>> save() const;
+    // As open(); options.kv is ignored. corrupt_file for anything that is no snapshot, of a newer version, truncated or
+    // damaged; invalid_argument when it belongs to another model. Says which.
+    static Result<std::unique_ptr<Session>> restore(const Model& model, std::span<const uint8_t> snapshot,
+                                                    const SessionOptions& options);
 
     int64_t position() const;               // tokens in memory
     std::span<const int> tokens() const;    // their ids (position())

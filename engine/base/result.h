@@ -17,6 +17,7 @@ enum class ErrorCode {
     unsupported_type,       // a tensor type that the engine cannot compute with
     unsupported_tokenizer,  // a tokenizer or pre-tokenizer that the engine does not know
     out_of_memory,
+    budget_full,       // the memory's budget of bytes is used up; a larger one goes on
     invalid_argument,  // the caller asked for something that makes no sense
 };
 
@@ -34,6 +35,8 @@ constexpr const char* error_name(ErrorCode code) {
             return "unsupported_tokenizer";
         case ErrorCode::out_of_memory:
             return "out_of_memory";
+        case ErrorCode::budget_full:
+            return "budget_full";
         case ErrorCode::invalid_argument:
             return "invalid_argument";
     }

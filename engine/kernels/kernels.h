@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "engine/formats/tensor_type.h"
+#include "engine/formats/tile.h"
 
 namespace strata {
 
@@ -32,6 +33,8 @@ struct StagedRows {
     const int8_t* q;      // (n, head_dim)
     const float* scales;  // (n, head_dim / 32)
 };
+
+constexpr int padded_head_dim(int head_dim) { return (head_dim + 31) / 32 * 32; }
 
 struct Kernels {
     const char* name;
@@ -64,6 +67,24 @@ struct Kernels {
     void (*stage_turbo)(const uint8_t* rows, int n_rows, int head_dim, int8_t* q, float* scales);
     // out (n) = q * scale of its 32
     void (*expand)(StagedRows rows, int64_t n, float* out);
+
+    // Tiles (engine/formats/tile.h).
+    // As encode_tile there, bit for bit. scratch: (64, head_dim) floats.
+    void (*encode_tile)(const float* x, int head_dim, int masked, float* scratch, uint8_t* header, uint8_t* codes);
+    // x (head_dim) to one Activation each, padded with zeros to padded_head_dim(head_dim), and one scale for all:
+    // largest magnitude / 127.
+    void (*quantise_query)(const float* x, int head_dim, void* query, float* scale);
+    // scores[i * stride + p] = queries[i] . key p, rotated, for n queries:
+    //   float(exact dot with the levels) * (scale of p * (query scale * unit)) + (query scale * mean scale) * float(dot
+    //   with the mean)
+    void (*tile_scores)(const TileView& keys, int head_dim, const void* queries, const float* query_scales, int n,
+                        float* scores, int64_t stride);
+    // out[i * out_stride + c] += sum over positions p of weights[i * stride + p] * value (p, c), still rotated, for n
+    // queries. weights >= 0. As integers: w = weight * scale of p (written order), W = its largest / 127, q = w / W to
+    // nearest; then for each c: out += float(exact dot of q with the levels) * (W * unit); out += (sum of weights *
+    // mean scale) * float(mean). The sum is over the unmasked positions (scale byte not 0), 64 as S::sum of vectors.
+    void (*tile_values)(const TileView& values, int head_dim, const float* weights, int64_t stride, int n, float* out,
+                        int64_t out_stride);
 
     MatmulFn matmul(TensorType type) const;
 };

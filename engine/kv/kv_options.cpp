@@ -26,9 +26,37 @@ std::optional<KvType> kv_type_from_name(std::string_view name) {
     return std::nullopt;
 }
 
+const char* kv_preset_name(KvPreset preset) {
+    switch (preset) {
+        case KvPreset::exact:
+            return "exact";
+        case KvPreset::quality:
+            return "quality";
+        case KvPreset::balanced:
+            return "balanced";
+        case KvPreset::max:
+            return "max";
+    }
+    return "unknown";
+}
+
+std::optional<KvPreset> kv_preset_from_name(std::string_view name) {
+    for (KvPreset preset : kKvPresets)
+        if (name == kv_preset_name(preset)) return preset;
+    return std::nullopt;
+}
+
 std::string KvOptions::policy() const {
-    return std::string("k=") + kv_type_name(key_type) + " v=" + kv_type_name(value_type) +
-           " k_window=" + std::to_string(key_window) + " v_window=" + std::to_string(value_window);
+    std::string text;
+    if (preset)
+        text = std::string("kv=") + kv_preset_name(*preset) +
+               (budget_bytes > 0 ? " budget=" + std::to_string(budget_bytes) : "");
+    else
+        text = std::string("k=") + kv_type_name(key_type) + " v=" + kv_type_name(value_type) +
+               " k_window=" + std::to_string(key_window) + " v_window=" + std::to_string(value_window);
+    if (!guarded_layers.empty()) text += " guarded_layers=" + std::to_string(guarded_layers.size());
+    if (visible_window > 0) text += " delete=" + std::to_string(visible_window);
+    return text;
 }
 
 }  // namespace strata

@@ -8,7 +8,8 @@
 
 namespace strata {
 
-// How one row (the key or value vector of one position, layer and KV head) is kept once it has left the window.
+// How one row (the key or value vector of one position, layer and KV head) is kept once it has left the window: the
+// formats of other engines, for comparison.
 enum class KvType { fp32, fp16, q8_0, q4_0, hq4_0, turbo_kv_4b };
 
 constexpr KvType kKvTypes[] = {KvType::fp32, KvType::fp16,  KvType::q8_0,
@@ -16,18 +17,41 @@ constexpr KvType kKvTypes[] = {KvType::fp32, KvType::fp16,  KvType::q8_0,
 const char* kv_type_name(KvType type);
 std::optional<KvType> kv_type_from_name(std::string_view name);
 
+// The finest tier that a sealed tile gets in the tiered memory (engine/kv/tile_cache.h): exact keeps FP32, the others
+// 4, 3 and 2 bits for keys and values.
+enum class KvPreset { exact, quality, balanced, max };
+
+constexpr KvPreset kKvPresets[] = {KvPreset::exact, KvPreset::quality, KvPreset::balanced, KvPreset::max};
+const char* kv_preset_name(KvPreset preset);
+std::optional<KvPreset> kv_preset_from_name(std::string_view name);
+
+// Two kinds of memory. With a preset: tiles in tiers, under a budget of bytes; the product. Without: rows in a format,
+// with a window of exact rows; for comparison.
 struct KvOptions {
+    // ---- rows
     KvType key_type = KvType::fp16;
     KvType value_type = KvType::fp16;
     int key_window = 0;    // the newest N keys, seen from each query, are exact (FP32)
     int value_window = 0;  // the same for values
 
-    std::string policy() const;  // "k=turbo_kv_4b v=fp16 k_window=128 v_window=0"
+    // ---- tiles
+    std::optional<KvPreset> preset;   // set: the fields above are not read
+    uint64_t budget_bytes = 0;        // of the whole memory; 0: no budget
+    std::vector<int> guarded_layers;  // layers whose sealed keys are kept at 8 bits, whatever the tier
+
+    // ---- both, for evaluation only
+    // A query sees the newest N positions and the first kSinkPositions, as if the others had been deleted; 0: all.
+    int visible_window = 0;
+
+    std::string policy() const;  // "kv=quality budget=…" or "k=turbo_kv_4b v=fp16 k_window=128 v_window=0"
 };
+
+constexpr int kSinkPositions = 4;  // the first positions: attention sinks (arXiv 2309.17453), exact for ever in tiles
 
 // A run of positions that are kept the same way. Tiers are listed oldest first and cover every position once.
 struct KvTier {
-    std::string name;  // "turbo_kv_4b/fp16" (keys/values), "fp32" when both are the same
+    std::string name;  // rows: "turbo_kv_4b/fp16" (keys/values), "fp32" when both are the same.
+                       // tiles: "exact", "K4V4", "K4V3", "K3V3", "K3V2", "K2V2"
     int64_t first;     // first position
     int64_t positions;
     double key_bits;  // per stored value, scales included
@@ -38,10 +62,17 @@ struct KvTier {
 struct KvStats {
     std::string policy;
     int64_t positions = 0;
-    uint64_t bytes = 0;       // allocated: the sum of all tiers
+    uint64_t bytes = 0;       // allocated: the sum of all tiers, kept_bytes and spare_bytes
     uint64_t bytes_fp16 = 0;  // what a plain FP16 cache of as many positions would take, without slack
     uint64_t bytes_fp32 = 0;
     std::vector<KvTier> tiers;
+
+    // ---- tiles only
+    uint64_t budget_bytes = 0;        // 0: none
+    uint64_t least_budget_bytes = 0;  // the smallest budget that can be set
+    uint64_t kept_bytes = 0;          // exact rows that are kept so that the last turn can be taken back
+    uint64_t spare_bytes = 0;         // free pages
+    int64_t thawed_positions = 0;     // in the window, but restored from their compressed form
 };
 
 }  // namespace strata
