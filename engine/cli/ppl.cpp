@@ -21,6 +21,8 @@ Examples:
   strata ppl MODEL --text book.txt -k fp32 -v fp32              the exact memory, to compare with
   strata ppl MODEL --text book.txt -k turbo_kv_4b --k-window 128
   strata ppl MODEL --text book.txt --protocol chunks --ctx 512  as llama-perplexity does it
+  strata ppl MODEL --text book.txt --kv quality --max-tokens 10000 --last 500
+                                                                the newest 500 of 10,000 tokens
 
 Protocols: "single" reads the whole text in one pass and scores every token; "chunks" reads disjoint chunks
 of --ctx tokens, each from an empty memory, and scores the second half of each.
@@ -33,6 +35,7 @@ struct PplArguments {
     PplProtocol protocol = PplProtocol::single;
     std::optional<int> n_ctx;  // only chunks need it
     int64_t max_tokens = 0;    // 0: all
+    int64_t from = 0, last = 0;
     OutputFormat output = OutputFormat::text;
 };
 
@@ -54,7 +57,7 @@ Json to_json(const PplArguments& arguments, const ModelFile& model, const Measur
     const PplResult& result = measured.result;
     const BuildInfo build = build_info();
     const bool beyond = result.n_beyond_window > 0;
-    return {
+    Json json = {
         {"command", "ppl"},
         {"model", file_name(arguments.engine.model)},
         {"model_sha256", sha256(model.file.bytes())},
@@ -73,6 +76,11 @@ Json to_json(const PplArguments& arguments, const ModelFile& model, const Measur
         {"simd", build.simd},
         {"commit", build.commit},
     };
+    // Only where they were asked for: scripts read the keys above.
+    if (arguments.from > 0) json["from"] = arguments.from;
+    if (arguments.last > 0) json["last"] = arguments.last;
+    add_distance_clamp(json, arguments.engine.distance_clamp);
+    return json;
 }
 
 void print_text(const Measurement& measured) {
@@ -99,6 +107,8 @@ int run(const PplArguments& arguments) {
     options.n_ctx = chunk_length(arguments);
     if (arguments.n_ctx && single)
         note("--ctx is the length of a chunk; the single protocol reads the whole text in one pass");
+    options.from = arguments.from;
+    options.last = arguments.last;
     options.session = arguments.engine.session();
     int64_t n_read = 0;
     const auto start = std::chrono::steady_clock::now();
@@ -140,8 +150,15 @@ Command add_ppl(CLI::App& app) {
         ->type_name("N")
         ->default_str(std::to_string(PplOptions{}.n_ctx));
     add_kv(app, arguments->engine.kv);
+    add_distance_clamp(app, arguments->engine.distance_clamp);
     add_threads(app, arguments->engine.threads);
     app.add_option("--max-tokens", arguments->max_tokens, "Score only the first N tokens of the text")
+        ->check(CLI::Range(int64_t(1), int64_t(1) << 40))
+        ->type_name("N");
+    app.add_option("--from", arguments->from, "Single protocol: score only query positions from N on")
+        ->check(CLI::Range(int64_t(0), int64_t(1) << 40))
+        ->type_name("N");
+    app.add_option("--last", arguments->last, "Single protocol: score only the last N tokens")
         ->check(CLI::Range(int64_t(1), int64_t(1) << 40))
         ->type_name("N");
     app.add_option("--scores", arguments->scores, "Write the NLL of every scored token: float32, nothing else")

@@ -83,6 +83,10 @@ Json kv_json(const KvStats& stats) {
     return json;
 }
 
+void add_distance_clamp(Json& object, const std::optional<int>& distance_clamp) {
+    if (distance_clamp) object["distance_clamp"] = *distance_clamp;
+}
+
 std::string kv_text(const KvStats& stats) {
     std::string text;
     for (const KvTier& tier : stats.tiers)
