@@ -35,7 +35,7 @@ struct KvOptions {
     int value_window = 0;  // the same for values
 
     // ---- tiles
-    std::optional<KvPreset> preset = std::nullopt;  // set: the fields above are not read
+    std::optional<KvPreset> preset = {};  // set: the fields above are not read
     uint64_t budget_bytes = 0;                      // of the whole memory; 0: no budget
     std::vector<int> guarded_layers = {};           // layers whose sealed keys are kept at 8 bits, whatever the tier
 
