@@ -60,6 +60,7 @@ Generation::Generation(Session& session, const GenerationOptions& options, Sampl
 Result<Generation::Step> Generation::step() {
     Step step;
     const Tokenizer& tokenizer = session_->model().tokenizer();
+    sampler_.seek(uint64_t(session_->position()));
     step.token = sampler_.sample(session_->logits());
     if (options_.stop_at_end_of_generation && tokenizer.is_end_of_generation(step.token)) {
         step.stop = StopReason::end_of_turn;

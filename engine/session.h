@@ -24,7 +24,7 @@ struct SessionOptions {
         nullptr;  // a backend by name ("scalar", "avx2", …) for tests; nullptr: the best this machine has
     // Once a conversation is longer than the model was trained on, keys farther than this look this far away
     // (engine/kv/rope.h). Default: half the trained length. 0: never, plain RoPE.
-    std::optional<int> distance_clamp;
+    std::optional<int> distance_clamp = std::nullopt;
 };
 
 class Session {

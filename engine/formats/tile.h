@@ -30,10 +30,12 @@
 //   (values are never kept at 8 bits)
 //
 // Header: 64 scale bytes, head_dim int8 of the mean, its scale (half), int16 base. The scale of row r is
-// 2^((base + byte) / 16), and 0 where the byte is 0 (a masked row, or nothing but zeros).
+// 2^((base + byte) / 16), and 0 where the byte is 0, which marks a masked row. (A row that is the mean has byte 1.)
 #pragma once
 #include <cstddef>
 #include <cstdint>
+
+#include "engine/formats/tile_numbers.h"
 
 namespace strata {
 
@@ -60,9 +62,6 @@ struct TileView {
     const uint8_t* pages[kMaxTilePages];  // tile_pages(bits)
     int bits;
 };
-
-// 2^(exponent / 16), exactly the same in every build.
-float sixteenth_octave(int exponent);
 
 // ---- slow and obvious: what the kernels are tested against, and what is used where speed does not matter
 

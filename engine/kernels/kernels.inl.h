@@ -9,6 +9,7 @@
 #include "engine/formats/q8_0.h"
 #include "engine/formats/turbo_kv_4b.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/tile_kernels.inl.h"
 #include "engine/simd/backend.h"
 
 namespace strata {
@@ -428,9 +429,32 @@ struct KernelsFor {
     }
 
     static constexpr Kernels table() {
-        return {S::kName,      sizeof(Activation), matmul_f32, matmul_f16, matmul_bf16, matmul_q8_0, matmul_q4_0,
-                matmul_q6_k,   quantise_row,       rms_norm,   silu_mul,   add,         scores_f32,  scores_i8,
-                softmax_block, accumulate,         stage_f16,  stage_q8_0, stage_q4_0,  stage_turbo, expand};
+        using Tile = TileKernelsFor<S>;
+        return {S::kName,
+                sizeof(Activation),
+                matmul_f32,
+                matmul_f16,
+                matmul_bf16,
+                matmul_q8_0,
+                matmul_q4_0,
+                matmul_q6_k,
+                quantise_row,
+                rms_norm,
+                silu_mul,
+                add,
+                scores_f32,
+                scores_i8,
+                softmax_block,
+                accumulate,
+                stage_f16,
+                stage_q8_0,
+                stage_q4_0,
+                stage_turbo,
+                expand,
+                Tile::encode_tile,
+                Tile::quantise_query,
+                Tile::tile_scores,
+                Tile::tile_values};
     }
 };
 

@@ -1,9 +1,12 @@
-// Attention of a batch of queries over the whole memory (GQA, arXiv 2305.13245), reading the encoded rows themselves.
+// Attention of a batch of queries over the whole memory (GQA, arXiv 2305.13245), reading compressed rows as they are.
 //
-// The positions are cut into blocks of 256. A block gives a partial result for a query (largest score, sum of
-// exponentials, weighted values); partial results are merged in the order of the blocks (the online softmax of Milakov
-// and Gimelshein, arXiv 1805.02867). So one query may be spread over many threads, and many queries over few, with the
-// same bits.
+// The positions are cut into blocks of 256, the chunks of RoPE (engine/kv/rope.h). A block gives a partial result for a
+// query (largest score, sum of exponentials, weighted values); partial results are merged in the order of the blocks
+// (the online softmax of Milakov and Gimelshein, arXiv 1805.02867). So one query may be spread over many threads, and
+// many queries over few, with the same bits.
+//
+// Values that are kept rotated (engine/formats/hadamard.h) are summed apart from the others, and turned back once, at
+// the end.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -11,15 +14,18 @@
 #include "engine/base/thread_pool.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kv/kv_cache.h"
+#include "engine/kv/rope.h"
 
 namespace strata {
 
 class Attention {
 public:
-    Attention(const KvCache& cache, int n_heads, int max_batch, const Kernels& kernels, ThreadPool& pool);
+    Attention(const KvCache& cache, const Rope& rope, int n_heads, int max_batch, const Kernels& kernels,
+              ThreadPool& pool);
 
-    // queries, out: (n, n_heads, head_dim). The queries are those of positions [position, position + n), whose keys and
-    // values (layer) are already in the cache. Queries are scaled by 1 / sqrt(head_dim) here.
+    // queries, out: (n, n_heads, head_dim). The queries are those of positions [position, position + n), turned inside
+    // their chunk; their keys and values (layer) are already in the cache. All lie in one page. Queries are scaled by
+    // 1 / sqrt(head_dim) here.
     void attend(int layer, int64_t position, int n, const float* queries, float* out);
 
     // Makes room for the partial results of one query over `positions`; called before a batch, never during one.
@@ -27,43 +33,67 @@ public:
     uint64_t scratch_bytes() const;
 
 private:
-    struct Scratch {                 // of one thread
-        std::vector<int8_t> q;       // (64, head_dim)
-        std::vector<float> scales;   // (64, head_dim / 32)
-        std::vector<float> floats;   // (64, head_dim)
-        std::vector<float> scores;   // (kTokens * group, 256)
-        std::vector<float> partial;  // (kTokens * group, head_dim + 2)
-        std::vector<float> merged;   // the same
+    struct Scratch {                       // of one thread
+        std::vector<float> turned;         // (kTokens * group, head_dim): the queries as the block's keys meet them
+        std::vector<uint8_t> int_queries;  // (kTokens * group, padded head_dim) of the backend's Activation
+        std::vector<float> int_scales;     // (kTokens * group, head_dim / 32), tiles: (kTokens * group)
+        std::vector<float> rotated;        // (head_dim)
+        std::vector<int8_t> q;             // (64, head_dim): rows of a format, staged
+        std::vector<float> scales;         // (64, head_dim / 32)
+        std::vector<float> floats;         // (64, head_dim)
+        std::vector<float> scores;         // (kTokens * group, 256)
+        std::vector<float> partial;        // (kTokens * group, 2 * head_dim + 2)
+        std::vector<float> merged;         // the same
     };
     struct Batch {
         int layer, n;
         int64_t position;
         float* out;
     };
+    // Some queries of a batch against one block of one KV head. Rows of scratch and partial: (tokens, group).
+    struct Work {
+        const Batch& batch;
+        int kv_head;
+        int64_t first;  // position of the block
+        int token_begin, token_end;
+        Scratch& scratch;
+        float* partial;
+        int64_t newest() const { return batch.position + token_end - 1; }
+    };
 
-    void prepare_query(int token, int head, const float* query);
     void one_query(const Batch& batch);
     void many_queries(const Batch& batch);
-    void block(const Batch& batch, int kv_head, int64_t block, int token_begin, int token_end, Scratch& scratch,
-               float* partial);
-    void scores_of_block(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end,
-                         Scratch& scratch);
-    void values_of_block(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end,
-                         Scratch& scratch, float* partial);
+    void block(const Work& work);
+    void turn_queries(const Work& work);
+    void row_scores(const Work& work);
+    void row_values(const Work& work);
+    void tile_scores(const Work& work);
+    void tile_values(const Work& work);
+    void hide_deleted(const Work& work);
     void merge(float* merged, const float* partial) const;
-    void finish(const float* merged, float* out) const;
+    void finish(float* merged, float* out) const;
+
+    // fn(row, position of the query), for every query of the work.
+    template <class Fn>
+    void for_each_query(const Work& work, Fn&& fn) const {
+        int row = 0;
+        for (int t = work.token_begin; t < work.token_end; ++t)
+            for (int g = 0; g < group_; ++g) fn(row++, work.batch.position + t);
+    }
+    int rows_of(const Work& work) const { return (work.token_end - work.token_begin) * group_; }
 
     const KvCache& cache_;
+    const Rope& rope_;
     const Kernels& kernels_;
     ThreadPool& pool_;
     int n_heads_, group_, head_dim_;
+    int stride_;  // floats of a partial result: exact values, rotated values, largest score, sum
     float query_scale_;
-    std::vector<float> queries_;  // (max_batch, n_heads, head_dim), scaled
-    std::vector<uint8_t>
-        int_queries_;  // (max_batch, n_heads, head_dim) of the backend's Activation, rotated if the keys are
-    std::vector<float> int_query_scales_;  // (max_batch, n_heads, head_dim / 32)
-    std::vector<float> partials_;          // (blocks, n_heads, head_dim + 2): one query
+    std::vector<float> queries_;   // (max_batch, n_heads, head_dim), scaled
+    std::vector<float> partials_;  // (blocks, n_heads, stride): one query
     std::vector<Scratch> scratch_;
 };
+
+constexpr int kBlockPositions = kChunkPositions;  // of one partial result; part of the arithmetic
 
 }  // namespace strata

@@ -172,13 +172,13 @@ uint64_t KvSide::encoded_bytes() const {
 
 // ---- both sides ---------------------------------------------------------------------------------------------------
 
-KvCache::KvCache(const KvShape& shape, const KvOptions& options)
+RowCache::RowCache(const KvShape& shape, const KvOptions& options)
     : shape_(shape),
       options_(options),
       keys_(shape, options.key_type, options.key_window),
       values_(shape, options.value_type, options.value_window) {}
 
-Result<std::unique_ptr<KvCache>> KvCache::create(const KvShape& shape, const KvOptions& options) {
+Result<std::unique_ptr<RowCache>> RowCache::create(const KvShape& shape, const KvOptions& options) {
     for (const KvType type : {options.key_type, options.value_type})
         if (!RowFormat::fits(type, shape.head_dim))
             return Error{ErrorCode::invalid_argument, std::string("memory format ") + kv_type_name(type) +
@@ -189,7 +189,7 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const KvShape& shape, const KvO
         if (window < 0 || window > kMaxWindow)
             return Error{ErrorCode::invalid_argument, "the exact window is " + std::to_string(window) +
                                                           " positions; expected 0 to " + std::to_string(kMaxWindow)};
-    std::unique_ptr<KvCache> cache(new KvCache(shape, options));
+    std::unique_ptr<RowCache> cache(new RowCache(shape, options));
     if (cache->keys_.allocate_window() && cache->values_.allocate_window()) return cache;
     return Error{ErrorCode::out_of_memory,
                  "the exact windows of " + std::to_string(options.key_window) + " keys and " +
@@ -198,8 +198,7 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const KvShape& shape, const KvO
                      " MiB, which are not there: choose smaller windows"};
 }
 
-Status KvCache::reserve(int n) {
-    const int64_t end = position_ + n;
+Status RowCache::reserve(int64_t end) {
     if (keys_.reserve(end) && values_.reserve(end)) return Done{};
     const uint64_t per_position = uint64_t(shape_.n_layers) * shape_.n_kv_heads *
                                   uint64_t(keys_.format().row_bytes() + values_.format().row_bytes());
@@ -210,25 +209,25 @@ Status KvCache::reserve(int n) {
                      " KiB. Nothing was lost; choose a smaller memory format or close other tabs"};
 }
 
-void KvCache::write(int layer, int head, int n, const float* k, const float* v) {
+void RowCache::write(int layer, int head, int n, const float* k, const float* v) {
     keys_.write(layer, head, position_, n, k);
     values_.write(layer, head, position_, n, v);
 }
 
-void KvCache::advance(int n) {
+void RowCache::advance(int n) {
     position_ += n;
     keys_.advance(position_);
     values_.advance(position_);
 }
 
-bool KvCache::truncate(int64_t n) {
+bool RowCache::truncate(int64_t n) {
     if (n >= position_) return true;
     position_ = n;
     const bool keys_exact = keys_.truncate(n), values_exact = values_.truncate(n);
     return keys_exact && values_exact;
 }
 
-KvStats KvCache::stats() const {
+KvStats RowCache::stats() const {
     KvStats stats;
     stats.policy = options_.policy();
     stats.positions = position_;
@@ -246,6 +245,45 @@ KvStats KvCache::stats() const {
         if (borders[i] < borders[i + 1]) stats.tiers.push_back(tier_of(keys, values, borders[i], borders[i + 1]));
     if (stats.tiers.empty() && stats.bytes > 0) stats.tiers.push_back(tier_of(keys, values, 0, 0));
     return stats;
+}
+
+// ---- one of two kinds -----------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<KvCache>> KvCache::create(const KvShape& shape, const KvOptions& options) {
+    if (options.preset) {
+        auto tiles = TileCache::create(shape, options);
+        if (!tiles) return tiles.error();
+        return std::make_unique<KvCache>(shape, nullptr, std::move(*tiles), options.visible_window);
+    }
+    if (options.budget_bytes > 0 || !options.guarded_layers.empty())
+        return Error{ErrorCode::invalid_argument,
+                     "a memory budget and guarded layers need a memory in tiers: choose a preset"};
+    auto rows = RowCache::create(shape, options);
+    if (!rows) return rows.error();
+    return std::make_unique<KvCache>(shape, std::move(*rows), nullptr, options.visible_window);
+}
+
+Status KvCache::reserve(int n, const Kernels& kernels, ThreadPool& pool) {
+    return tiles_ ? tiles_->reserve(position() + n, kernels, pool) : rows_->reserve(position() + n);
+}
+
+void KvCache::write(int layer, int head, int n, const float* k, const float* v) {
+    if (tiles_)
+        tiles_->write(layer, head, n, k, v);
+    else
+        rows_->write(layer, head, n, k, v);
+}
+
+void KvCache::advance(int n) {
+    if (tiles_)
+        tiles_->advance(n);
+    else
+        rows_->advance(n);
+}
+
+Result<bool> KvCache::truncate(int64_t n) {
+    if (tiles_) return tiles_->truncate(n);
+    return rows_->truncate(n);
 }
 
 }  // namespace strata

@@ -1,9 +1,11 @@
-// The memory of a conversation: for every position, layer and KV head one key and one value row. The newest rows are
-// exact (FP32, the window), older ones are kept in a row format. Nothing is ever dropped.
+// The memory of a conversation: for every position, layer and KV head one key and one value row. Nothing is ever
+// dropped. It is of one of two kinds: tiles in tiers (engine/kv/tile_cache.h), or rows in a format, the memory of other
+// engines, for comparison. The rest of this file is about rows.
 //
-// What a query sees depends on positions alone: the query at t sees the keys p > t - key_window exact and the older
-// ones encoded, whatever the batches were. To make that so within a batch of up to 64 positions, the window's ring is
-// up to 64 rows longer than the window, and a row is encoded as soon as the newest query of a batch has left it behind.
+// The newest rows are exact (FP32, the window), older ones are kept in a row format. What a query sees depends on
+// positions alone: the query at t sees the keys p > t - key_window exact and the older ones encoded, whatever the
+// batches were. To make that so within a batch of up to 64 positions, the window's ring is up to 64 rows longer than
+// the window, and a row is encoded as soon as the newest query of a batch has left it behind.
 //
 // Rows lie in pages of 64 positions, so a page has one place in a ring and one address for all its rows. Pages of all
 // KV heads of a layer come from one allocation (a slab). Slabs are allocated by reserve(), never while a token is
@@ -15,15 +17,14 @@
 
 #include "engine/base/result.h"
 #include "engine/kv/kv_options.h"
+#include "engine/kv/kv_shape.h"
 #include "engine/kv/row_format.h"
+#include "engine/kv/tile_cache.h"
 
 namespace strata {
 
 constexpr int kPagePositions = 64;
-
-struct KvShape {
-    int n_layers, n_kv_heads, head_dim;
-};
+static_assert(kPagePositions == kTilePositions);
 
 // The keys, or the values, of all layers: one side of the cache.
 class KvSide {
@@ -69,35 +70,69 @@ private:
     int64_t ring_begin_ = 0;                                      // first position whose exact row the ring still holds
 };
 
-class KvCache {
+// Both sides of a memory of rows.
+class RowCache {
 public:
-    // invalid_argument when a format does not fit the head size or a window is negative; out_of_memory.
-    static Result<std::unique_ptr<KvCache>> create(const KvShape& shape, const KvOptions& options);
+    static Result<std::unique_ptr<RowCache>> create(const KvShape& shape, const KvOptions& options);
 
-    const KvShape& shape() const { return shape_; }
-    int64_t position() const { return position_; }
     const KvSide& keys() const { return keys_; }
     const KvSide& values() const { return values_; }
+    int64_t position() const { return position_; }
 
-    // Makes room for n more positions. out_of_memory says what was needed; nothing has changed then.
-    Status reserve(int n);
-    // Stores the rows of positions [position(), position() + n) of one layer and head; they lie in one page.
-    // k, v: (n, n_kv_heads, head_dim), that is all heads, of which `head` is read. Heads may be written concurrently.
+    Status reserve(int64_t end);
     void write(int layer, int head, int n, const float* k, const float* v);
-    // All layers and heads of n positions are written.
     void advance(int n);
-    // Forgets every position from n on. True: what follows is bit for bit as it was the first time.
     bool truncate(int64_t n);
-
     KvStats stats() const;
 
 private:
-    KvCache(const KvShape& shape, const KvOptions& options);
+    RowCache(const KvShape& shape, const KvOptions& options);
 
     KvShape shape_;
     KvOptions options_;
     KvSide keys_, values_;
     int64_t position_ = 0;
+};
+
+class KvCache {
+public:
+    // invalid_argument when a format does not fit the head size, a window is negative or a budget too small;
+    // out_of_memory.
+    static Result<std::unique_ptr<KvCache>> create(const KvShape& shape, const KvOptions& options);
+    KvCache(const KvShape& shape, std::unique_ptr<RowCache> rows, std::unique_ptr<TileCache> tiles, int visible_window)
+        : shape_(shape), rows_(std::move(rows)), tiles_(std::move(tiles)), visible_window_(visible_window) {}
+
+    const KvShape& shape() const { return shape_; }
+    int64_t position() const { return tiles_ ? tiles_->position() : rows_->position(); }
+    // Exactly one of the two is there.
+    const RowCache* rows() const { return rows_.get(); }
+    const TileCache* tiles() const { return tiles_.get(); }
+    TileCache* tiles() { return tiles_.get(); }
+
+    // Whether the query at t takes part in position p: all of them, but for a memory that pretends to delete.
+    bool visible(int64_t t, int64_t p) const {
+        return visible_window_ == 0 || p > t - visible_window_ || p < kSinkPositions;
+    }
+    int visible_window() const { return visible_window_; }
+
+    // Makes room for n more positions, which lie in one page. out_of_memory or budget_full says what was needed; the
+    // conversation is as it was.
+    Status reserve(int n, const Kernels& kernels, ThreadPool& pool);
+    // Stores the rows of positions [position(), position() + n) of one layer and head.
+    // k, v: (n, n_kv_heads, head_dim), that is all heads, of which `head` is read. Heads may be written concurrently.
+    void write(int layer, int head, int n, const float* k, const float* v);
+    // All layers and heads of n positions are written.
+    void advance(int n);
+    // Forgets every position from n on. True: what follows is bit for bit as it was the first time.
+    Result<bool> truncate(int64_t n);
+
+    KvStats stats() const { return tiles_ ? tiles_->stats() : rows_->stats(); }
+
+private:
+    KvShape shape_;
+    std::unique_ptr<RowCache> rows_;
+    std::unique_ptr<TileCache> tiles_;
+    int visible_window_;
 };
 
 }  // namespace strata

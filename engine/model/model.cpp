@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "engine/base/hash.h"
 #include "engine/model/config.h"
 #include "engine/model/weights.h"
 
@@ -105,6 +106,7 @@ Status check_no_biases(const GgufFile& file) {
 }  // namespace
 
 struct Model::Impl {
+    std::span<const uint8_t> bytes;
     GgufFile file;
     ModelConfig config;
     Tokenizer tokenizer;
@@ -125,8 +127,8 @@ Result<std::unique_ptr<Model>> Model::open(std::span<const uint8_t> bytes) {
     if (const Status plain = check_no_biases(*file); !plain) return plain.error();
     auto weights = read_weights(*file, *config);
     if (!weights) return weights.error();
-    auto impl =
-        std::make_unique<Impl>(Impl{std::move(*file), std::move(*config), std::move(*tokenizer), std::move(*weights)});
+    auto impl = std::make_unique<Impl>(
+        Impl{bytes, std::move(*file), std::move(*config), std::move(*tokenizer), std::move(*weights)});
     return std::unique_ptr<Model>(new Model(std::move(impl)));
 }
 
@@ -146,6 +148,20 @@ uint64_t Model::weight_bytes() const {
     uint64_t bytes = 0;
     for (const GgufTensor& tensor : impl_->file.tensors()) bytes += tensor.data.size();
     return bytes;
+}
+
+// Hashing all weights would take longer than loading them: a kibibyte of each tensor, and all that is not weights.
+uint64_t Model::identity() const {
+    constexpr size_t kSample = 1024;
+    const std::span<const uint8_t> bytes = impl_->bytes;
+    size_t header = bytes.size();
+    for (const GgufTensor& tensor : impl_->file.tensors())
+        header = std::min(header, size_t(tensor.data.data() - bytes.data()));
+    uint64_t hash = fnv1a(bytes.first(header));
+    for (const GgufTensor& tensor : impl_->file.tensors())
+        hash =
+            fnv1a(tensor.data.subspan(tensor.data.size() / 2).first(std::min(kSample, tensor.data.size() / 2)), hash);
+    return (hash ^ bytes.size()) * 1099511628211ull;
 }
 
 std::string Model::weight_types() const {

@@ -48,6 +48,8 @@ public:
     uint64_t weight_bytes() const;     // tensor data in the file
     std::string weight_types() const;  // "Q8_0 43, F32 13"
     const Weights& weights() const;    // for engine/model/transformer.cpp
+    // Tells models apart: a hash of the file's header, tokenizer included, of its size, and of samples of its tensors.
+    uint64_t identity() const;
 
 private:
     struct Impl;

@@ -21,18 +21,17 @@ std::vector<double> frequencies(const ModelConfig& c, const std::vector<float>& 
 
 }  // namespace
 
-Transformer::Transformer(const Model& model, KvCache& cache, const Kernels& kernels, ThreadPool& pool)
+Transformer::Transformer(const Model& model, KvCache& cache, int distance_clamp, const Kernels& kernels,
+                         ThreadPool& pool)
     : c_(model.config()),
       w_(model.weights()),
       cache_(cache),
       kernels_(kernels),
       pool_(pool),
-      attention_(cache, c_.n_heads, kMaxBatch, kernels, pool),
-      rope_frequencies_(frequencies(c_, w_.rope_factors)) {
+      rope_({frequencies(c_, w_.rope_factors), c_.trained_length, distance_clamp}),
+      attention_(cache, rope_, c_.n_heads, kMaxBatch, kernels, pool) {
     const size_t batch = kMaxBatch, d = size_t(c_.d_model), ffn = size_t(c_.d_ffn);
     const size_t q = size_t(c_.n_heads) * size_t(c_.head_dim), kv = size_t(c_.n_kv_heads) * size_t(c_.head_dim);
-    cos_.resize(batch * rope_frequencies_.size());
-    sin_.resize(cos_.size());
     for (auto* rows : {&x_, &normed_, &delta_}) rows->resize(batch * d);
     for (auto* rows : {&q_, &mixed_}) rows->resize(batch * q);
     for (auto* rows : {&k_, &v_}) rows->resize(batch * kv);
@@ -53,17 +52,15 @@ uint64_t Transformer::needed_bytes(const ModelConfig& c, const Kernels& kernels)
 
 uint64_t Transformer::scratch_bytes() const {
     uint64_t floats = 0;
-    for (const auto* rows :
-         {&cos_, &sin_, &x_, &normed_, &q_, &k_, &v_, &mixed_, &gate_, &up_, &delta_, &scales_, &logits_})
+    for (const auto* rows : {&x_, &normed_, &q_, &k_, &v_, &mixed_, &gate_, &up_, &delta_, &scales_, &logits_})
         floats += rows->size();
-    return floats * sizeof(float) + quantised_.size() + attention_.scratch_bytes();
+    return floats * sizeof(float) + quantised_.size() + rope_.bytes() + attention_.scratch_bytes();
 }
 
 std::span<const float> Transformer::forward(std::span<const int> tokens, Logits which) {
     const int n = int(tokens.size());
     CHECK(n >= 1 && n <= kMaxBatch);
     embed(tokens);
-    fill_rope_table(cache_.position(), n);
     for (int layer = 0; layer < c_.n_layers; ++layer) {
         const LayerWeights& w = w_.layers[size_t(layer)];
         attention_part(w, layer, n);
@@ -140,30 +137,10 @@ void Transformer::multiply(const Input& input, std::initializer_list<Product> pr
     });
 }
 
-// RoPE (arXiv 2104.09864): angles in double, from our own sine and cosine.
-void Transformer::fill_rope_table(int64_t position, int n) {
-    const size_t pairs = rope_frequencies_.size();
-    for (int t = 0; t < n; ++t)
-        for (size_t i = 0; i < pairs; ++i) {
-            const SinCos angle = sin_cos_f64(double(position + t) * rope_frequencies_[i]);
-            cos_[size_t(t) * pairs + i] = float(angle.cos);
-            sin_[size_t(t) * pairs + i] = float(angle.sin);
-        }
-}
-
-// rows: (n, n_heads, head_dim). The llama architecture rotates neighbouring pairs.
+// rows: (n, n_heads, head_dim), of the next n positions. Attention turns the queries on from there: see Rope.
 void Transformer::rotate(float* rows, int n, int n_heads) const {
-    const int pairs = c_.rope_dim / 2;
-    for (int t = 0; t < n; ++t) {
-        const float* cosines = cos_.data() + int64_t(t) * pairs;
-        const float* sines = sin_.data() + int64_t(t) * pairs;
-        for (int h = 0; h < n_heads; ++h, rows += c_.head_dim)
-            for (int i = 0; i < pairs; ++i) {
-                const float a = rows[2 * i], b = rows[2 * i + 1];
-                rows[2 * i] = a * cosines[i] - b * sines[i];
-                rows[2 * i + 1] = a * sines[i] + b * cosines[i];
-            }
-    }
+    for (int t = 0; t < n; ++t)
+        for (int h = 0; h < n_heads; ++h, rows += c_.head_dim) rope_.turn_inside_chunk(cache_.position() + t, rows);
 }
 
 }  // namespace strata

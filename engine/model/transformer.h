@@ -17,7 +17,8 @@ constexpr int kMaxBatch = kPagePositions;
 
 class Transformer {
 public:
-    Transformer(const Model& model, KvCache& cache, const Kernels& kernels, ThreadPool& pool);
+    // distance_clamp: see engine/kv/rope.h.
+    Transformer(const Model& model, KvCache& cache, int distance_clamp, const Kernels& kernels, ThreadPool& pool);
 
     enum class Logits { last, all };
     // Reads tokens (n, at most kMaxBatch), the next positions of the cache, all of one page. The cache must have been
@@ -28,7 +29,10 @@ public:
     // About what a Transformer of this shape allocates; for asking before it does.
     static uint64_t needed_bytes(const ModelConfig& config, const Kernels& kernels);
 
-    void reserve(int64_t positions) { attention_.reserve(positions); }
+    void reserve(int64_t positions) {
+        rope_.reserve(positions);
+        attention_.reserve(positions);
+    }
     uint64_t scratch_bytes() const;
 
 private:
@@ -42,7 +46,6 @@ private:
     };
 
     void embed(std::span<const int> tokens);
-    void fill_rope_table(int64_t position, int n);
     void rotate(float* rows, int n, int n_heads) const;
     void attention_part(const LayerWeights& w, int layer, int n);
     void feed_forward_part(const LayerWeights& w, int n);
@@ -54,19 +57,18 @@ private:
     KvCache& cache_;
     const Kernels& kernels_;
     ThreadPool& pool_;
+    Rope rope_;
     Attention attention_;
 
-    std::vector<double> rope_frequencies_;  // (rope_dim / 2), radians per position
-    std::vector<float> cos_, sin_;          // (kMaxBatch, rope_dim / 2)
-    std::vector<float> x_;                  // (kMaxBatch, d_model): the residual stream
-    std::vector<float> normed_;             // (kMaxBatch, d_model)
-    std::vector<float> q_, k_, v_;          // (kMaxBatch, heads, head_dim)
-    std::vector<float> mixed_;              // (kMaxBatch, n_heads, head_dim): attention's output
-    std::vector<float> gate_, up_;          // (kMaxBatch, d_ffn)
-    std::vector<float> delta_;              // (kMaxBatch, d_model): what is added to the residual stream
-    std::vector<uint8_t> quantised_;        // (kMaxBatch, widest input) of the backend's Activation
-    std::vector<float> scales_;             // (kMaxBatch, widest input / 32)
-    std::vector<float> logits_;             // (n_vocab), grown to (kMaxBatch, n_vocab) when all are asked for
+    std::vector<float> x_;            // (kMaxBatch, d_model): the residual stream
+    std::vector<float> normed_;       // (kMaxBatch, d_model)
+    std::vector<float> q_, k_, v_;    // (kMaxBatch, heads, head_dim)
+    std::vector<float> mixed_;        // (kMaxBatch, n_heads, head_dim): attention's output
+    std::vector<float> gate_, up_;    // (kMaxBatch, d_ffn)
+    std::vector<float> delta_;        // (kMaxBatch, d_model): what is added to the residual stream
+    std::vector<uint8_t> quantised_;  // (kMaxBatch, widest input) of the backend's Activation
+    std::vector<float> scales_;       // (kMaxBatch, widest input / 32)
+    std::vector<float> logits_;       // (n_vocab), grown to (kMaxBatch, n_vocab) when all are asked for
 };
 
 }  // namespace strata

@@ -72,6 +72,12 @@ Sampler::Sampler(const SamplerOptions& options) : options_(options) {
     for (uint64_t& word : random_) word = split_mix(seed);
 }
 
+void Sampler::seek(uint64_t position) {
+    uint64_t seed = options_.seed, place = position;
+    seed = split_mix(seed) ^ split_mix(place);
+    for (uint64_t& word : random_) word = split_mix(seed);
+}
+
 void Sampler::accept(int token) {
     if (options_.repeat_penalty == 1.0f || options_.repeat_last_n == 0) return;
     recent_.push_back(token);

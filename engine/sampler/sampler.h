@@ -29,6 +29,10 @@ public:
 
     // logits (n_vocab), unchanged. Ties go to the lowest id. Non-finite logits count as minus infinity.
     int sample(std::span<const float> logits);
+    // Makes the next choice depend on the seed and on this position alone, not on how many choices were made before: a
+    // conversation that was put away and taken up again goes on as if it had not been.
+    void seek(uint64_t position);
+
     // Records a token, generated or given, for the repetition penalty.
     void accept(int token);
 

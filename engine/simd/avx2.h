@@ -27,6 +27,12 @@ struct Avx2 {
     struct Ints {
         __m256i v;  // the low four: values 0-15
     };
+    struct Bytes {
+        __m128i v;
+    };
+    struct Shorts {
+        __m256i v;
+    };
 
     static F32 splat(float x) { return {_mm256_set1_ps(x)}; }
     static F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
@@ -60,6 +66,20 @@ struct Avx2 {
         return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
     }
 
+    static F32 abs(F32 a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
+    static F32 where_greater(F32 a, F32 b, F32 c) { return {_mm256_and_ps(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ), c.v)}; }
+    template <int kDistance>
+    static F32 butterfly(F32 a) {
+        if constexpr (kDistance == 4) {
+            const __m256 low = _mm256_permute2f128_ps(a.v, a.v, 0x00), high = _mm256_permute2f128_ps(a.v, a.v, 0x11);
+            return {_mm256_blend_ps(_mm256_add_ps(low, high), _mm256_sub_ps(low, high), 0xf0)};
+        } else {
+            constexpr int kOrder = kDistance == 1 ? 0xb1 : 0x4e, kSecond = kDistance == 1 ? 0xaa : 0xcc;
+            const __m256 partner = _mm256_permute_ps(a.v, kOrder);
+            return {_mm256_blend_ps(_mm256_add_ps(a.v, partner), _mm256_sub_ps(partner, a.v), kSecond)};
+        }
+    }
+
     static void quantise32(const float* x, float scale, Activation* out) {
         const __m256 s = _mm256_set1_ps(scale), round = _mm256_set1_ps(ExpF32::kRound);
         const __m256i low_byte = _mm256_set1_epi32(255);
@@ -80,12 +100,14 @@ struct Avx2 {
             _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(packed, 4), packed), _mm256_set1_epi8(15));
         return {_mm256_sub_epi8(nibbles, _mm256_set1_epi8(8))};
     }
+    static Weights32 load_activations(const Activation* x) { return load_weights(x); }
     // |w| times x with the sign of w: sums of two products stay below 2^15, so nothing saturates.
     static Ints dot(Weights32 w, const Activation* x) {
         const __m256i signed_x = _mm256_sign_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), w.q);
         const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w.q), signed_x);
         return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
     }
+    static Ints add(Ints a, Ints b) { return {_mm256_add_epi32(a.v, b.v)}; }
     static Ints scale_halves(Ints ints, int a, int b) {
         return {_mm256_mullo_epi32(ints.v, _mm256_set_m128i(_mm_set1_epi32(b), _mm_set1_epi32(a)))};
     }
@@ -117,6 +139,28 @@ struct Avx2 {
             _mm256_storeu_ps(out + i, _mm256_mul_ps(s, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight))));
         }
     }
+
+    static Bytes load_bytes(const void* p) { return {load16(p)}; }
+    template <int kShift>
+    static Bytes field(Bytes a, int mask) {
+        const __m128i shifted = kShift < 0 ? _mm_slli_epi16(a.v, -kShift) : _mm_srli_epi16(a.v, kShift);
+        return {_mm_and_si128(shifted, _mm_set1_epi8(char(mask)))};
+    }
+    static Bytes add(Bytes a, Bytes b) { return {_mm_add_epi8(a.v, b.v)}; }
+    static Bytes look_up(Bytes table, Bytes codes) { return {_mm_shuffle_epi8(table.v, codes.v)}; }
+    static void store_activations(Activation* out, Bytes a) { store16(out, a.v); }
+
+    static Shorts low_halves(F32 a, F32 b) {
+        const __m256i low = _mm256_set1_epi32(0xffff);
+        return {_mm256_packus_epi32(_mm256_and_si256(_mm256_castps_si256(a.v), low),
+                                    _mm256_and_si256(_mm256_castps_si256(b.v), low))};
+    }
+    static Shorts where_greater(Shorts a, int b, int c) {
+        return {_mm256_and_si256(_mm256_cmpgt_epi16(a.v, _mm256_set1_epi16(short(b))), _mm256_set1_epi16(short(c)))};
+    }
+    static Shorts add(Shorts a, Shorts b) { return {_mm256_add_epi16(a.v, b.v)}; }
+    static Shorts sub(Shorts a, Shorts b) { return {_mm256_sub_epi16(a.v, b.v)}; }
+    static Ints dot(Shorts a, Shorts b) { return {_mm256_madd_epi16(a.v, b.v)}; }
 
 private:
     static __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }

@@ -3,7 +3,7 @@
 // F32 is eight floats in every backend. Ints holds the partial sums of one exact dot product of 32 small integers,
 // those of values 0-15 apart from those of 16-31. Float4 is four floats, one for each of four rows or tokens.
 // Activation is how one quantised activation (an integer in -127..127) is stored, as suits the backend's
-// multiplication.
+// multiplication. Bytes are sixteen, Shorts sixteen 16-bit integers in an order of the backend's own.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -14,7 +14,7 @@ template <class S>
 concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typename S::Weights32 w,
                                typename S::Ints ints, const float* f, float* out, const uint16_t* half,
                                const uint8_t* bytes, int8_t* q, const int8_t* table, const typename S::Activation* x,
-                               typename S::Activation* x_out) {
+                               typename S::Activation* x_out, typename S::Bytes b, typename S::Shorts shorts) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
     { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
     { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float
@@ -33,11 +33,20 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::sum(v) } -> std::same_as<float>;    // in the order that Scalar::sum defines
     { S::largest(v) } -> std::same_as<float>;
 
+    { S::abs(v) } -> std::same_as<typename S::F32>;
+    { S::where_greater(v, v, v) } -> std::same_as<typename S::F32>;  // a > b ? c : 0
+    // Lanes i and i + 1, 2 or 4 become their sum and their difference, for i without that bit.
+    { S::template butterfly<1>(v) } -> std::same_as<typename S::F32>;
+    { S::template butterfly<2>(v) } -> std::same_as<typename S::F32>;
+    { S::template butterfly<4>(v) } -> std::same_as<typename S::F32>;
+
     {S::quantise32(f, 1.0f, x_out)};  // x[i] = nearest integer of f[i] * scale, ties to even
     { S::load_weights(q) } -> std::same_as<typename S::Weights32>;      // 32 int8
     { S::load_nibbles(bytes) } -> std::same_as<typename S::Weights32>;  // 16 bytes, low nibbles first, each minus 8
+    { S::load_activations(x) } -> std::same_as<typename S::Weights32>;  // 32 of them
     { S::dot(w, x) } -> std::same_as<typename S::Ints>;                 // exact
-    { S::scale_halves(ints, 1, 1) } -> std::same_as<typename S::Ints>;  // values 0-15 times a, 16-31 times b
+    { S::add(ints, ints) } -> std::same_as<typename S::Ints>;
+    { S::scale_halves(ints, 1, 1) } -> std::same_as<typename S::Ints>;        // values 0-15 times a, 16-31 times b
     { S::sums(ints, ints, ints, ints) } -> std::same_as<typename S::Float4>;  // four finished dots, as floats
     { S::splat4(1.0f) } -> std::same_as<typename S::Float4>;
     { S::load4(f) } -> std::same_as<typename S::Float4>;
@@ -49,6 +58,19 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
 
     {S::look_up_nibbles(bytes, table, q)};  // 16 bytes to 32 int8 through 16 entries
     {S::scale_to_float(table, 1.0f, out)};  // 32 int8 times a scale
+
+    { S::load_bytes(bytes) } -> std::same_as<typename S::Bytes>;
+    // Each byte shifted right (negative: left), of which the mask leaves nothing that came from another byte.
+    { S::template field<1>(b, 1) } -> std::same_as<typename S::Bytes>;
+    { S::add(b, b) } -> std::same_as<typename S::Bytes>;
+    { S::look_up(b, b) } -> std::same_as<typename S::Bytes>;  // the entries of a, a table, at b, which are 0-15
+    {S::store_activations(x_out, b)};                         // bytes as int8
+
+    { S::low_halves(v, v) } -> std::same_as<typename S::Shorts>;  // of the bits of the floats
+    { S::where_greater(shorts, 1, 1) } -> std::same_as<typename S::Shorts>;
+    { S::add(shorts, shorts) } -> std::same_as<typename S::Shorts>;
+    { S::sub(shorts, shorts) } -> std::same_as<typename S::Shorts>;
+    { S::dot(shorts, shorts) } -> std::same_as<typename S::Ints>;  // exact
 };
 
 }  // namespace strata

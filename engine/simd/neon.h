@@ -27,6 +27,12 @@ struct Neon {
     struct Ints {
         int32x4_t first, second;  // of values 0-15 and 16-31
     };
+    struct Bytes {
+        uint8x16_t v;
+    };
+    struct Shorts {
+        int16x8_t lo, hi;
+    };
 
     static F32 splat(float x) { return {vdupq_n_f32(x), vdupq_n_f32(x)}; }
     static F32 load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
@@ -58,6 +64,18 @@ struct Neon {
     }
     static float largest(F32 a) { return vmaxvq_f32(vmaxq_f32(a.lo, a.hi)); }
 
+    static F32 abs(F32 a) { return {vabsq_f32(a.lo), vabsq_f32(a.hi)}; }
+    static F32 where_greater(F32 a, F32 b, F32 c) {
+        return {masked(c.lo, vcgtq_f32(a.lo, b.lo)), masked(c.hi, vcgtq_f32(a.hi, b.hi))};
+    }
+    template <int kDistance>
+    static F32 butterfly(F32 a) {
+        if constexpr (kDistance == 4)
+            return {vaddq_f32(a.lo, a.hi), vsubq_f32(a.lo, a.hi)};
+        else
+            return {butterfly4<kDistance>(a.lo), butterfly4<kDistance>(a.hi)};
+    }
+
     static void quantise32(const float* x, float scale, Activation* out) {
         for (int i = 0; i < 32; i += 8) {
             const float32x4_t round = vdupq_n_f32(ExpF32::kRound);
@@ -78,9 +96,11 @@ struct Neon {
         return {vsubq_s8(vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15))), bias),
                 vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(packed, 4)), bias)};
     }
+    static Weights32 load_activations(const Activation* x) { return load_weights(x); }
     static Ints dot(Weights32 w, const Activation* x) {
         return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))};
     }
+    static Ints add(Ints a, Ints b) { return {vaddq_s32(a.first, b.first), vaddq_s32(a.second, b.second)}; }
     static Ints scale_halves(Ints ints, int a, int b) {
         return {vmulq_n_s32(ints.first, a), vmulq_n_s32(ints.second, b)};
     }
@@ -117,6 +137,27 @@ struct Neon {
         }
     }
 
+    static Bytes load_bytes(const void* p) { return {vld1q_u8(static_cast<const uint8_t*>(p))}; }
+    template <int kShift>
+    static Bytes field(Bytes a, int mask) {
+        return {vandq_u8(vshlq_u8(a.v, vdupq_n_s8(-kShift)), vdupq_n_u8(uint8_t(mask)))};
+    }
+    static Bytes add(Bytes a, Bytes b) { return {vaddq_u8(a.v, b.v)}; }
+    static Bytes look_up(Bytes table, Bytes codes) { return {vqtbl1q_u8(table.v, codes.v)}; }
+    static void store_activations(Activation* out, Bytes a) { vst1q_s8(out, vreinterpretq_s8_u8(a.v)); }
+
+    static Shorts low_halves(F32 a, F32 b) {
+        return {vcombine_s16(low_half(a.lo), low_half(a.hi)), vcombine_s16(low_half(b.lo), low_half(b.hi))};
+    }
+    static Shorts where_greater(Shorts a, int b, int c) {
+        const int16x8_t threshold = vdupq_n_s16(int16_t(b)), then = vdupq_n_s16(int16_t(c));
+        return {vandq_s16(vreinterpretq_s16_u16(vcgtq_s16(a.lo, threshold)), then),
+                vandq_s16(vreinterpretq_s16_u16(vcgtq_s16(a.hi, threshold)), then)};
+    }
+    static Shorts add(Shorts a, Shorts b) { return {vaddq_s16(a.lo, b.lo), vaddq_s16(a.hi, b.hi)}; }
+    static Shorts sub(Shorts a, Shorts b) { return {vsubq_s16(a.lo, b.lo), vsubq_s16(a.hi, b.hi)}; }
+    static Ints dot(Shorts a, Shorts b) { return {dot8(a.lo, b.lo), dot8(a.hi, b.hi)}; }
+
 private:
     static uint16_t half_bits(const void* p) { return load_unaligned<uint16_t>(p); }
     static uint16x8_t load_u16(const uint16_t* p) {
@@ -124,6 +165,19 @@ private:
     }
     static float32x4_t add_shifted(float32x4_t a, float32x4_t b) {
         return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a), vshlq_n_u32(vreinterpretq_u32_f32(b), 23)));
+    }
+    static float32x4_t masked(float32x4_t a, uint32x4_t mask) {
+        return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), mask));
+    }
+    template <int kDistance>
+    static float32x4_t butterfly4(float32x4_t a) {
+        const float32x4_t partner = kDistance == 1 ? vrev64q_f32(a) : vextq_f32(a, a, 2);
+        const uint32x4_t second = kDistance == 1 ? uint32x4_t{0, ~0u, 0, ~0u} : uint32x4_t{0, 0, ~0u, ~0u};
+        return vbslq_f32(second, vsubq_f32(partner, a), vaddq_f32(a, partner));
+    }
+    static int16x4_t low_half(float32x4_t a) { return vmovn_s32(vreinterpretq_s32_f32(a)); }
+    static int32x4_t dot8(int16x8_t a, int16x8_t b) {
+        return vmlal_high_s16(vmull_s16(vget_low_s16(a), vget_low_s16(b)), a, b);
     }
     static int32x4_t dot16(int8x16_t a, int8x16_t b) {
         return vpadalq_s16(vpaddlq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b))), vmull_high_s8(a, b));

@@ -26,6 +26,12 @@ struct Scalar {
     struct Ints {
         int32_t first, second;  // values 0-15 and 16-31
     };
+    struct Bytes {
+        uint8_t b[16];
+    };
+    struct Shorts {
+        int16_t s[16];
+    };
 
     template <class Op>
     static F32 each(F32 a, F32 b, Op op) {
@@ -81,6 +87,23 @@ struct Scalar {
         return t;
     }
 
+    static F32 abs(F32 a) {
+        return each(a, a, [](float x, float) { return float_of(bits_of(x) & 0x7fffffff); });
+    }
+    static F32 where_greater(F32 a, F32 b, F32 c) {
+        for (int i = 0; i < F32::kLanes; ++i) c.lane[i] = a.lane[i] > b.lane[i] ? c.lane[i] : 0.0f;
+        return c;
+    }
+    template <int kDistance>
+    static F32 butterfly(F32 a) {
+        F32 out;
+        for (int i = 0; i < F32::kLanes; ++i) {
+            const float partner = a.lane[i ^ kDistance];
+            out.lane[i] = i & kDistance ? partner - a.lane[i] : a.lane[i] + partner;
+        }
+        return out;
+    }
+
     static void quantise32(const float* x, float scale, Activation* out) {
         // Adding 1.5 * 2^23 rounds to an integer that stands in the low bits: no conversion that a NaN could break.
         for (int i = 0; i < 32; ++i) out[i] = int8_t(uint8_t(bits_of(x[i] * scale + ExpF32::kRound)));
@@ -94,6 +117,7 @@ struct Scalar {
         }
         return w;
     }
+    static Weights32 load_activations(const Activation* x) { return load_weights(x); }
     static Ints dot(Weights32 w, const Activation* x) {
         Ints ints{0, 0};
         for (int i = 0; i < 16; ++i) {
@@ -102,6 +126,7 @@ struct Scalar {
         }
         return ints;
     }
+    static Ints add(Ints a, Ints b) { return {a.first + b.first, a.second + b.second}; }
     static Ints scale_halves(Ints ints, int a, int b) { return {ints.first * a, ints.second * b}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         return {{float(a.first + a.second), float(b.first + b.second), float(c.first + c.second),
@@ -131,6 +156,48 @@ struct Scalar {
     }
     static void scale_to_float(const int8_t* q, float scale, float* out) {
         for (int i = 0; i < 32; ++i) out[i] = scale * float(q[i]);
+    }
+
+    static Bytes load_bytes(const void* p) { return load_unaligned<Bytes>(p); }
+    template <int kShift>
+    static Bytes field(Bytes a, int mask) {
+        for (uint8_t& b : a.b) b = uint8_t((kShift < 0 ? b << -kShift : b >> kShift) & mask);
+        return a;
+    }
+    static Bytes add(Bytes a, Bytes b) {
+        for (int i = 0; i < 16; ++i) a.b[i] = uint8_t(a.b[i] + b.b[i]);
+        return a;
+    }
+    static Bytes look_up(Bytes table, Bytes codes) {
+        for (uint8_t& b : codes.b) b = table.b[b];
+        return codes;
+    }
+    static void store_activations(Activation* out, Bytes a) { std::memcpy(out, a.b, sizeof a.b); }
+
+    static Shorts low_halves(F32 a, F32 b) {
+        Shorts out;
+        for (int i = 0; i < 8; ++i) {
+            out.s[i] = int16_t(bits_of(a.lane[i]));
+            out.s[8 + i] = int16_t(bits_of(b.lane[i]));
+        }
+        return out;
+    }
+    static Shorts where_greater(Shorts a, int b, int c) {
+        for (int16_t& s : a.s) s = int16_t(s > b ? c : 0);
+        return a;
+    }
+    static Shorts add(Shorts a, Shorts b) {
+        for (int i = 0; i < 16; ++i) a.s[i] = int16_t(a.s[i] + b.s[i]);
+        return a;
+    }
+    static Shorts sub(Shorts a, Shorts b) {
+        for (int i = 0; i < 16; ++i) a.s[i] = int16_t(a.s[i] - b.s[i]);
+        return a;
+    }
+    static Ints dot(Shorts a, Shorts b) {
+        Ints ints{0, 0};
+        for (int i = 0; i < 16; ++i) ints.first += a.s[i] * b.s[i];
+        return ints;
     }
 
 private:

@@ -28,6 +28,12 @@ struct Wasm128 {
     struct Ints {
         v128_t first, second;  // of values 0-15 and 16-31
     };
+    struct Bytes {
+        v128_t v;
+    };
+    struct Shorts {
+        v128_t lo, hi;
+    };
 
     static F32 splat(float x) { return {wasm_f32x4_splat(x), wasm_f32x4_splat(x)}; }
     static F32 load(const float* p) { return {wasm_v128_load(p), wasm_v128_load(p + 4)}; }
@@ -68,6 +74,18 @@ struct Wasm128 {
         return x > y ? x : y;
     }
 
+    static F32 abs(F32 a) { return {wasm_f32x4_abs(a.lo), wasm_f32x4_abs(a.hi)}; }
+    static F32 where_greater(F32 a, F32 b, F32 c) {
+        return {wasm_v128_and(wasm_f32x4_gt(a.lo, b.lo), c.lo), wasm_v128_and(wasm_f32x4_gt(a.hi, b.hi), c.hi)};
+    }
+    template <int kDistance>
+    static F32 butterfly(F32 a) {
+        if constexpr (kDistance == 4)
+            return {wasm_f32x4_add(a.lo, a.hi), wasm_f32x4_sub(a.lo, a.hi)};
+        else
+            return {butterfly4<kDistance>(a.lo), butterfly4<kDistance>(a.hi)};
+    }
+
     static void quantise32(const float* x, float scale, Activation* out) {
         const v128_t s = wasm_f32x4_splat(scale), round = wasm_f32x4_splat(ExpF32::kRound);
         for (int i = 0; i < 32; i += 8) {
@@ -90,12 +108,16 @@ struct Wasm128 {
         return {{wasm_i16x8_extend_low_i8x16(low), wasm_i16x8_extend_high_i8x16(low), wasm_i16x8_extend_low_i8x16(high),
                  wasm_i16x8_extend_high_i8x16(high)}};
     }
+    static Weights32 load_activations(const Activation* x) {
+        return {{wasm_v128_load(x), wasm_v128_load(x + 8), wasm_v128_load(x + 16), wasm_v128_load(x + 24)}};
+    }
     static Ints dot(Weights32 w, const Activation* x) {
         return {wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[0], wasm_v128_load(x)),
                                wasm_i32x4_dot_i16x8(w.q[1], wasm_v128_load(x + 8))),
                 wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[2], wasm_v128_load(x + 16)),
                                wasm_i32x4_dot_i16x8(w.q[3], wasm_v128_load(x + 24)))};
     }
+    static Ints add(Ints a, Ints b) { return {wasm_i32x4_add(a.first, b.first), wasm_i32x4_add(a.second, b.second)}; }
     static Ints scale_halves(Ints ints, int a, int b) {
         return {wasm_i32x4_mul(ints.first, wasm_i32x4_splat(a)), wasm_i32x4_mul(ints.second, wasm_i32x4_splat(b))};
     }
@@ -132,12 +154,48 @@ struct Wasm128 {
         }
     }
 
+    static Bytes load_bytes(const void* p) { return {wasm_v128_load(p)}; }
+    // Shifting 16 bits at a time is one x86 instruction, shifting bytes several; the mask hides the difference.
+    template <int kShift>
+    static Bytes field(Bytes a, int mask) {
+        const v128_t shifted = kShift < 0 ? wasm_i16x8_shl(a.v, -kShift) : wasm_u16x8_shr(a.v, kShift);
+        return {wasm_v128_and(shifted, wasm_i8x16_splat(int8_t(mask)))};
+    }
+    static Bytes add(Bytes a, Bytes b) { return {wasm_i8x16_add(a.v, b.v)}; }
+    static Bytes look_up(Bytes table, Bytes codes) { return {wasm_i8x16_swizzle(table.v, codes.v)}; }
+    static void store_activations(Activation* out, Bytes a) {
+        wasm_v128_store(out, wasm_i16x8_extend_low_i8x16(a.v));
+        wasm_v128_store(out + 8, wasm_i16x8_extend_high_i8x16(a.v));
+    }
+
+    static Shorts low_halves(F32 a, F32 b) { return {low_halves4(a), low_halves4(b)}; }
+    static Shorts where_greater(Shorts a, int b, int c) {
+        const v128_t threshold = wasm_i16x8_splat(int16_t(b)), then = wasm_i16x8_splat(int16_t(c));
+        return {wasm_v128_and(wasm_i16x8_gt(a.lo, threshold), then),
+                wasm_v128_and(wasm_i16x8_gt(a.hi, threshold), then)};
+    }
+    static Shorts add(Shorts a, Shorts b) { return {wasm_i16x8_add(a.lo, b.lo), wasm_i16x8_add(a.hi, b.hi)}; }
+    static Shorts sub(Shorts a, Shorts b) { return {wasm_i16x8_sub(a.lo, b.lo), wasm_i16x8_sub(a.hi, b.hi)}; }
+    static Ints dot(Shorts a, Shorts b) { return {wasm_i32x4_dot_i16x8(a.lo, b.lo), wasm_i32x4_dot_i16x8(a.hi, b.hi)}; }
+
 private:
     static int half_bits(const void* p) { return load_unaligned<uint16_t>(p); }
     static v128_t half_bits_to_float(v128_t h) {
         const v128_t magnitude = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x7fff)), 13);
         const v128_t sign = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x8000)), 16);
         return wasm_v128_or(wasm_f32x4_mul(magnitude, wasm_f32x4_splat(0x1p112f)), sign);
+    }
+    template <int kDistance>
+    static v128_t butterfly4(v128_t a) {
+        const v128_t partner =
+            kDistance == 1 ? wasm_i32x4_shuffle(a, a, 1, 0, 3, 2) : wasm_i32x4_shuffle(a, a, 2, 3, 0, 1);
+        const v128_t sum = wasm_f32x4_add(a, partner), difference = wasm_f32x4_sub(partner, a);
+        return kDistance == 1 ? wasm_i32x4_shuffle(sum, difference, 0, 5, 2, 7)
+                              : wasm_i32x4_shuffle(sum, difference, 0, 1, 6, 7);
+    }
+    static v128_t low_halves4(F32 a) {
+        const v128_t low = wasm_i32x4_splat(0xffff);
+        return wasm_u16x8_narrow_i32x4(wasm_v128_and(a.lo, low), wasm_v128_and(a.hi, low));
     }
     // (a0+a2, a1+a3, b0+b2, b1+b3)
     static v128_t pair_sums(v128_t a, v128_t b) {

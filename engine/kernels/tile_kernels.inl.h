@@ -1,0 +1,407 @@
+// The hot loops over tiles (engine/formats/tile.h), written once, for any SimdBackend.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "engine/formats/hadamard.h"
+#include "engine/formats/tile.h"
+#include "engine/kernels/kernels.h"
+#include "engine/simd/backend.h"
+
+namespace strata {
+
+template <SimdBackend S>
+struct TileKernelsFor {
+    using F32 = typename S::F32;
+    using Float4 = typename S::Float4;
+    using Ints = typename S::Ints;
+    using Weights32 = typename S::Weights32;
+    using Activation = typename S::Activation;
+    using Bytes = typename S::Bytes;
+    using Shorts = typename S::Shorts;
+    static constexpr int kLanes = F32::kLanes;
+    static constexpr int kMaxHeadDim = 512;
+    static constexpr int kRows = 8;      // that are expanded at a time
+    static constexpr int kQueries = 64;  // that share what is kept per query
+
+    // f(0) ... f(n - 1), with compile-time arguments.
+    template <int n, class F>
+    static void unrolled(F f) {
+        [&]<int... i>(std::integer_sequence<int, i...>) { (f(std::integral_constant<int, i>{}), ...); }
+        (std::make_integer_sequence<int, n>{});
+    }
+
+    // ---- encoding: as engine/formats/tile.cpp, operation by operation -------------------------------------------
+
+    // As hadamard_block, n >= 8.
+    static void hadamard_block(float* x, int n) {
+        for (int i = 0; i < n; i += kLanes) {
+            const F32 v = S::template butterfly<2>(S::template butterfly<1>(S::load(x + i)));
+            S::store(x + i, S::template butterfly<4>(v));
+        }
+        for (int half = kLanes; half < n; half *= 2)
+            for (int i = 0; i < n; i += 2 * half)
+                for (int j = i; j < i + half; j += kLanes) {
+                    const F32 a = S::load(x + j), b = S::load(x + j + half);
+                    S::store(x + j, S::add(a, b));
+                    S::store(x + j + half, S::sub(a, b));
+                }
+        const F32 scale = S::splat(1.0f / std::sqrt(float(n)));
+        for (int i = 0; i < n; i += kLanes) S::store(x + i, S::mul(S::load(x + i), scale));
+    }
+
+    static void rotate_rows(const float* x, int head_dim, int masked, float* y) {
+        const ptrdiff_t first = ptrdiff_t(masked) * head_dim, end = ptrdiff_t(kTilePositions) * head_dim;
+        std::memcpy(y + first, x + first, size_t(end - first) * sizeof *x);
+        for (int d = 0, size; d < head_dim; d += size) {
+            size = hadamard_block_size(head_dim - d);
+            for (ptrdiff_t row = first; row < end; row += head_dim) hadamard_block(y + row + d, size);
+        }
+    }
+
+    // mean: the exact one (head_dim) becomes what the header keeps of it.
+    static void write_mean(float* mean, int head_dim, uint8_t* header) {
+        F32 largest = S::splat(0);
+        for (int c = 0; c < head_dim; c += kLanes) largest = S::max(largest, S::abs(S::load(mean + c)));
+        const uint16_t half = float_to_half(S::largest(largest) / 127.0f);
+        const float scale = half_to_float(half);
+        const F32 scales = S::splat(scale), limit = S::splat(127), round = S::splat(ExpF32::kRound);
+        std::memcpy(header + kTilePositions + head_dim, &half, sizeof half);
+        if (!(scale > 0)) {
+            std::memset(header + kTilePositions, 0, size_t(head_dim));
+            std::memset(mean, 0, size_t(head_dim) * sizeof *mean);
+            return;
+        }
+        for (int c = 0; c < head_dim; c += kLanes) {
+            const F32 q = S::div(S::load(mean + c), scales);
+            const F32 rounded = S::add(S::max(S::min(q, limit), S::splat(-127)), round);
+            float bits[kLanes];
+            S::store(bits, rounded);
+            for (int i = 0; i < kLanes; ++i) header[kTilePositions + c + i] = uint8_t(bits_of(bits[i]));
+            S::store(mean + c, S::mul(S::sub(rounded, round), scales));
+        }
+    }
+
+    // Takes the mean out of the rows y.
+    static void centre_rows(float* y, int head_dim, int masked, uint8_t* header) {
+        float mean[kMaxHeadDim] = {};
+        const int count = kTilePositions - masked;
+        for (int c = 0; c < head_dim && count > 0; c += kLanes) {
+            F32 sum = S::splat(0);
+            for (int r = masked; r < kTilePositions; ++r) sum = S::add(sum, S::load(y + ptrdiff_t(r) * head_dim + c));
+            S::store(mean + c, S::div(sum, S::splat(float(count))));
+        }
+        write_mean(mean, head_dim, header);
+        for (int r = masked; r < kTilePositions; ++r)
+            for (int c = 0; c < head_dim; c += kLanes) {
+                float* at = y + ptrdiff_t(r) * head_dim + c;
+                S::store(at, S::sub(S::load(at), S::load(mean + c)));
+            }
+    }
+
+    static float mean_square(const float* z, int n) {
+        F32 acc = S::splat(0);
+        for (int i = 0; i < n; i += kLanes) acc = S::mul_add(S::load(z + i), S::load(z + i), acc);
+        return S::sum(acc) / float(n);
+    }
+
+    // Of 1024ths of the scale.
+    static constexpr int search_level(int cell) {
+        return tile_search_integer(float(kTileLevels4[8 + cell]) * kTileUnit4);
+    }
+
+    static Ints search_error(const float* magnitudes, int n, int exponent) {
+        const F32 inverse = S::splat(sixteenth_octave(-exponent) * kTileSearchUnit), round = S::splat(ExpF32::kRound);
+        Ints acc{};
+        for (int i = 0; i < n; i += 2 * kLanes) {
+            const Shorts v = S::low_halves(S::add(S::mul(S::load(magnitudes + i), inverse), round),
+                                           S::add(S::mul(S::load(magnitudes + i + kLanes), inverse), round));
+            // The distance to the level of the first cell, less the steps to the level of the value's own cell.
+            Shorts steps =
+                S::where_greater(v, tile_search_integer(kTileThresholds[0]), search_level(1) - search_level(0));
+            for (int k = 1; k < kTileCuts; ++k)
+                steps = S::add(steps, S::where_greater(v, tile_search_integer(kTileThresholds[k]),
+                                                       search_level(k + 1) - search_level(k)));
+            const Shorts difference = S::sub(v, S::add(steps, S::where_greater(v, -1, search_level(0))));
+            acc = S::add(acc, S::dot(difference, difference));
+        }
+        return acc;
+    }
+
+    static int best_exponent(const float* z, int n) {
+        constexpr int kCandidates = 2 * kTileSearch + 1;
+        const int nearest = nearest_tile_exponent(mean_square(z, n));
+        if (!tile_search_fits(nearest)) return nearest;
+        float magnitudes[kMaxHeadDim];
+        for (int i = 0; i < n; i += kLanes) S::store(magnitudes + i, S::abs(S::load(z + i)));
+        Ints sums[kCandidates + 3] = {};
+        for (int i = 0; i < kCandidates; ++i) sums[i] = search_error(magnitudes, n, nearest - kTileSearch + i);
+        float errors[kCandidates + 3];
+        for (int i = 0; i < kCandidates; i += 4)
+            S::store4(errors + i, S::sums(sums[i], sums[i + 1], sums[i + 2], sums[i + 3]));
+        int best = 0;
+        for (int i = 0; i < kCandidates; ++i) {
+            const float scale = sixteenth_octave(nearest - kTileSearch + i);
+            errors[i] = errors[i] * (scale * scale);
+            if (errors[i] < errors[best]) best = i;
+        }
+        return nearest - kTileSearch + best;
+    }
+
+    static void encode_row(const float* z, int n, int exponent, uint8_t* codes) {
+        const F32 inverse = S::splat(sixteenth_octave(-exponent)), one = S::splat(1);
+        float counts[kMaxHeadDim];
+        for (int i = 0; i < n; i += kLanes) {
+            const F32 v = S::mul(S::load(z + i), inverse);
+            F32 count = S::add(S::splat(ExpF32::kRound), S::where_greater(v, S::splat(0), one));
+            for (const float threshold : kTileThresholds) {
+                count = S::add(count, S::where_greater(v, S::splat(threshold), one));
+                count = S::add(count, S::where_greater(v, S::splat(-threshold), one));
+            }
+            S::store(counts + i, count);
+        }
+        for (int i = 0; i < n; ++i) codes[i] = uint8_t(bits_of(counts[i]));
+    }
+
+    static void encode_tile(const float* x, int head_dim, int masked, float* scratch, uint8_t* header, uint8_t* codes) {
+        rotate_rows(x, head_dim, masked, scratch);
+        centre_rows(scratch, head_dim, masked, header);
+        int exponents[kTilePositions], largest = kLowestTileExponent;
+        for (int r = masked; r < kTilePositions; ++r) {
+            exponents[r] = best_exponent(scratch + ptrdiff_t(r) * head_dim, head_dim);
+            largest = exponents[r] > largest ? exponents[r] : largest;
+        }
+        const int base = tile_base(largest);
+        const int16_t base16 = int16_t(base);
+        std::memcpy(header + kTilePositions + head_dim + 2, &base16, sizeof base16);
+        std::memset(header, 0, size_t(masked));
+        std::memset(codes, 0, size_t(masked) * size_t(head_dim));
+        for (int r = masked; r < kTilePositions; ++r) {
+            const int byte = tile_scale_byte(exponents[r], base);
+            header[r] = uint8_t(byte);
+            encode_row(scratch + ptrdiff_t(r) * head_dim, head_dim, base + byte, codes + ptrdiff_t(r) * head_dim);
+        }
+    }
+
+    // ---- expanding codes to levels ------------------------------------------------------------------------------
+
+    // Where 8 rows and 16 columns of a tile's matrix lie.
+    struct Strip {
+        const uint8_t* codes;  // 4 bits: four rows of bytes; high bits: two; 8 bits: eight
+        ptrdiff_t step;        // from one row of bytes to the next
+        const uint8_t* middle;
+    };
+    static Strip strip_of_keys(const TileView& tile, int head_dim, int group, int column) {
+        const int step = head_dim;
+        if (tile.bits == 8) return {tile.pages[group] + column, step, nullptr};
+        if (tile.bits == 4) return {tile.pages[group / 2] + group % 2 * 4 * step + column, step, nullptr};
+        return {tile.pages[group / 4] + group % 4 * 2 * step + column, step,
+                tile.bits == 3 ? tile.pages[2] + group * step + column : nullptr};
+    }
+    static Strip strip_of_values(const TileView& tile, int group, int column) {
+        if (tile.bits == 4) return {tile.pages[column / 16] + group * 4 * 16, 16, nullptr};
+        return {tile.pages[column / 32] + group * 2 * 32 + column % 32, 32,
+                tile.bits == 3 ? tile.pages[2] + group * 64 + column : nullptr};
+    }
+
+    template <int kBits>
+    static void expand_strip(Strip strip, Bytes table, Activation* out, int stride) {
+        if constexpr (kBits == 8) {
+            for (int r = 0; r < 8; ++r)
+                S::store_activations(out + r * stride, S::load_bytes(strip.codes + r * strip.step));
+        } else if constexpr (kBits == 4) {
+            for (int p = 0; p < 4; ++p) {
+                const Bytes pair = S::load_bytes(strip.codes + p * strip.step);
+                S::store_activations(out + 2 * p * stride, S::look_up(table, S::template field<0>(pair, 15)));
+                S::store_activations(out + (2 * p + 1) * stride, S::look_up(table, S::template field<4>(pair, 15)));
+            }
+        } else {
+            const Bytes high[2] = {S::load_bytes(strip.codes), S::load_bytes(strip.codes + strip.step)};
+            const Bytes middle = kBits == 3 ? S::load_bytes(strip.middle) : Bytes{};
+            unrolled<8>([&](auto row) {
+                constexpr int r = row, at = r % 4 * 2;
+                Bytes code;
+                if constexpr (kBits == 3)
+                    code = S::add(S::template field<at - 1>(high[r / 4], 6), S::template field<r>(middle, 1));
+                else
+                    code = S::template field<at>(high[r / 4], 3);
+                S::store_activations(out + r * stride, S::look_up(table, code));
+            });
+        }
+    }
+
+    struct Levels {
+        Bytes table;
+        float unit;
+    };
+    static Levels levels_of(TileSide side, int bits) {
+        int8_t table[16] = {};
+        if (bits == 8) return {S::load_bytes(table), 1.0f};
+        const TileLevels levels = tile_levels(side, bits);
+        std::memcpy(table, levels.levels, size_t(1) << bits);
+        return {S::load_bytes(table), levels.unit};
+    }
+
+    static void tile_scales(const uint8_t* header, int head_dim, float* scales) {
+        const int base = load_unaligned<int16_t>(header + kTilePositions + head_dim + 2);
+        for (int r = 0; r < kTilePositions; ++r) scales[r] = header[r] ? sixteenth_octave(base + header[r]) : 0.0f;
+    }
+    static float mean_scale_of(const uint8_t* header, int head_dim) {
+        return half_to_float(load_unaligned<uint16_t>(header + kTilePositions + head_dim));
+    }
+
+    // ---- scores -------------------------------------------------------------------------------------------------
+
+    static void quantise_query(const float* x, int head_dim, void* query, float* scale) {
+        Activation* out = static_cast<Activation*>(query);
+        F32 magnitude = S::splat(0);
+        for (int i = 0; i < head_dim; i += kLanes) magnitude = S::max(magnitude, S::abs(S::load(x + i)));
+        const float largest = S::largest(magnitude), inverse = largest > 0 ? 127.0f / largest : 0.0f;
+        *scale = largest / 127.0f;
+        int i = 0;
+        for (; i + 32 <= head_dim; i += 32) S::quantise32(x + i, inverse, out + i);
+        if (i < head_dim) {
+            float rest[32] = {};
+            std::memcpy(rest, x + i, size_t(head_dim - i) * sizeof *x);
+            S::quantise32(rest, inverse, out + i);
+        }
+    }
+
+    // Exact dots of x with four rows of n levels.
+    static Float4 dot4(const Activation* rows, int n, const Activation* x) {
+        Ints a{}, b{}, c{}, d{};
+        for (int i = 0; i < n; i += 32, rows += 32) {
+            a = S::add(a, S::dot(S::load_activations(rows), x + i));
+            b = S::add(b, S::dot(S::load_activations(rows + n), x + i));
+            c = S::add(c, S::dot(S::load_activations(rows + 2 * n), x + i));
+            d = S::add(d, S::dot(S::load_activations(rows + 3 * n), x + i));
+        }
+        return S::sums(a, b, c, d);
+    }
+
+    // What the mean adds to all scores of a query.
+    static void mean_scores(const uint8_t* header, int head_dim, const Activation* queries, const float* query_scales,
+                            int n, float* out) {
+        Activation mean[kMaxHeadDim];
+        const int padded = padded_head_dim(head_dim);
+        std::memset(mean, 0, sizeof mean);
+        for (int c = 0; c < head_dim; c += 16)
+            S::store_activations(mean + c, S::load_bytes(header + kTilePositions + c));
+        const float scale = mean_scale_of(header, head_dim);
+        for (int i = 0; i < n; ++i) {
+            Ints acc{};
+            for (int c = 0; c < padded; c += 32)
+                acc = S::add(acc, S::dot(S::load_activations(mean + c), queries + i * padded + c));
+            float dots[4];
+            S::store4(dots, S::sums(acc, Ints{}, Ints{}, Ints{}));
+            out[i] = (query_scales[i] * scale) * dots[0];
+        }
+    }
+
+    template <int kBits>
+    static void scores_of(const TileView& keys, int head_dim, const Activation* queries, const float* query_scales,
+                          int n, float* scores, int64_t stride) {
+        const int padded = padded_head_dim(head_dim);
+        const Levels levels = levels_of(TileSide::keys, kBits);
+        float row_scales[kTilePositions], mean[kQueries];
+        tile_scales(keys.header, head_dim, row_scales);
+        mean_scores(keys.header, head_dim, queries, query_scales, n, mean);
+        Activation rows[kRows * kMaxHeadDim];
+        if (padded > head_dim)
+            for (int r = 0; r < kRows; ++r) std::memset(rows + r * padded + head_dim, 0, 16 * sizeof *rows);
+        for (int g = 0; g < kTilePositions / kRows; ++g) {
+            for (int c = 0; c < head_dim; c += 16)
+                expand_strip<kBits>(strip_of_keys(keys, head_dim, g, c), levels.table, rows + c, padded);
+            for (int i = 0; i < n; ++i) {
+                const Float4 unit = S::splat4(query_scales[i] * levels.unit), offset = S::splat4(mean[i]);
+                for (int r = 0; r < kRows; r += 4) {
+                    const Float4 dots = dot4(rows + r * padded, padded, queries + i * padded);
+                    const int p = g * kRows + r;
+                    const Float4 unit_of_rows = S::mul(S::load4(row_scales + p), unit);
+                    S::store4(scores + i * stride + p, S::add(S::mul(dots, unit_of_rows), offset));
+                }
+            }
+        }
+    }
+
+    static void tile_scores(const TileView& keys, int head_dim, const void* queries, const float* query_scales, int n,
+                            float* scores, int64_t stride) {
+        const Activation* x = static_cast<const Activation*>(queries);
+        const int padded = padded_head_dim(head_dim);
+        for (; n > 0; n -= kQueries, x += kQueries * padded, query_scales += kQueries, scores += kQueries * stride) {
+            const int some = n < kQueries ? n : kQueries;
+            const auto run = keys.bits == 8   ? scores_of<8>
+                             : keys.bits == 4 ? scores_of<4>
+                             : keys.bits == 3 ? scores_of<3>
+                                              : scores_of<2>;
+            run(keys, head_dim, x, query_scales, some, scores, stride);
+        }
+    }
+
+    // ---- values -------------------------------------------------------------------------------------------------
+
+    // The weights of one query over a tile, times the scales of the rows, as integers.
+    struct RowWeights {
+        Activation q[kTilePositions];
+        float scale;  // of q
+        float sum;    // of the weights of rows that are not masked
+    };
+    static void quantise_weights(const float* weights, const float* row_scales, const float* present, RowWeights& out) {
+        float scaled[kTilePositions];
+        F32 largest = S::splat(0), sum = largest;
+        for (int p = 0; p < kTilePositions; p += kLanes) {
+            const F32 w = S::load(weights + p), product = S::mul(w, S::load(row_scales + p));
+            S::store(scaled + p, product);
+            largest = S::max(largest, product);
+            sum = S::mul_add(w, S::load(present + p), sum);
+        }
+        const float top = S::largest(largest), inverse = top > 0 ? 127.0f / top : 0.0f;
+        for (int p = 0; p < kTilePositions; p += 32) S::quantise32(scaled + p, inverse, out.q + p);
+        out.scale = top / 127.0f;
+        out.sum = S::sum(sum);
+    }
+
+    template <int kBits>
+    static void values_of(const TileView& values, int head_dim, const float* weights, int64_t stride, int n, float* out,
+                          int64_t out_stride) {
+        const Levels levels = levels_of(TileSide::values, kBits);
+        const float mean_scale = mean_scale_of(values.header, head_dim);
+        float row_scales[kTilePositions], present[kTilePositions], mean[kMaxHeadDim];
+        tile_scales(values.header, head_dim, row_scales);
+        for (int p = 0; p < kTilePositions; ++p) present[p] = values.header[p] ? 1.0f : 0.0f;
+        const int8_t* mean_levels = reinterpret_cast<const int8_t*>(values.header + kTilePositions);
+        for (int c = 0; c < head_dim; ++c) mean[c] = float(mean_levels[c]);
+        RowWeights row_weights[kQueries];
+        for (int i = 0; i < n; ++i) quantise_weights(weights + i * stride, row_scales, present, row_weights[i]);
+
+        Activation rows[kRows * kTilePositions];
+        for (int g = 0; g < head_dim / kRows; ++g) {
+            for (int c = 0; c < kTilePositions; c += 16)
+                expand_strip<kBits>(strip_of_values(values, g, c), levels.table, rows + c, kTilePositions);
+            for (int i = 0; i < n; ++i) {
+                const RowWeights& w = row_weights[i];
+                const Float4 unit = S::splat4(w.scale * levels.unit), mean_unit = S::splat4(w.sum * mean_scale);
+                for (int r = 0; r < kRows; r += 4) {
+                    const Float4 dots = dot4(rows + r * kTilePositions, kTilePositions, w.q);
+                    float* at = out + i * out_stride + g * kRows + r;
+                    const Float4 coded = S::add(S::load4(at), S::mul(dots, unit));
+                    S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(mean + g * kRows + r))));
+                }
+            }
+        }
+    }
+
+    static void tile_values(const TileView& values, int head_dim, const float* weights, int64_t stride, int n,
+                            float* out, int64_t out_stride) {
+        for (; n > 0; n -= kQueries, weights += kQueries * stride, out += kQueries * out_stride) {
+            const int some = n < kQueries ? n : kQueries;
+            const auto run = values.bits == 4 ? values_of<4> : values.bits == 3 ? values_of<3> : values_of<2>;
+            run(values, head_dim, weights, stride, some, out, out_stride);
+        }
+    }
+};
+
+}  // namespace strata

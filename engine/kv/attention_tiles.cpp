@@ -1,0 +1,90 @@
+// Attention over tiles: sealed ones as integers, exact ones as floats.
+#include <algorithm>
+
+#include "engine/formats/hadamard.h"
+#include "engine/kv/attention.h"
+
+namespace strata {
+
+namespace {
+
+// The tiles of a block that the newest query can see: [first, end).
+struct TileRange {
+    int64_t first, end;
+};
+TileRange tiles_of_block(int64_t block_first, int64_t newest) {
+    const int64_t end = std::min(block_first + kBlockPositions, newest + 1);
+    return {block_first / kTilePositions, (end + kTilePositions - 1) / kTilePositions};
+}
+
+}  // namespace
+
+void Attention::tile_scores(const Work& work) {
+    const TileCache& tiles = *cache_.tiles();
+    Scratch& scratch = work.scratch;
+    const int layer = work.batch.layer, rows = rows_of(work);
+    const size_t d = size_t(head_dim_), query_bytes = size_t(padded_head_dim(head_dim_)) * kernels_.activation_bytes;
+    const int64_t newest_tile = work.batch.position / kTilePositions;
+    const TileRange range = tiles_of_block(work.first, work.newest());
+    bool quantised = false;
+    const auto quantise_queries = [&] {
+        for (int row = 0; row < rows; ++row) {
+            std::copy_n(scratch.turned.data() + size_t(row) * d, d, scratch.rotated.data());
+            hadamard(scratch.rotated.data(), head_dim_);
+            kernels_.quantise_query(scratch.rotated.data(), head_dim_,
+                                    scratch.int_queries.data() + size_t(row) * query_bytes,
+                                    &scratch.int_scales[size_t(row)]);
+        }
+        quantised = true;
+    };
+    const auto exact_scores = [&](const float* keys, int row, int n, float* scores) {
+        kernels_.scores_f32(scratch.turned.data() + size_t(row) * d, keys, n, head_dim_, scores);
+    };
+    for (int64_t tile = range.first; tile < range.end; ++tile) {
+        const int64_t tile_first = tile * kTilePositions;
+        float* scores = scratch.scores.data() + (tile_first - work.first);
+        if (!tiles.seen_sealed(tile, newest_tile)) {
+            const float* keys = tiles.exact_rows(TileSide::keys, tile, layer, work.kv_head);
+            for_each_query(work, [&](int row, int64_t t) {
+                const int n = int(std::min<int64_t>(t + 1 - tile_first, kTilePositions));
+                exact_scores(keys, row, n, scores + row * kBlockPositions);
+            });
+            continue;
+        }
+        if (!quantised) quantise_queries();
+        kernels_.tile_scores(tiles.sealed_rows(TileSide::keys, tile, layer, work.kv_head), head_dim_,
+                             scratch.int_queries.data(), scratch.int_scales.data(), rows, scores, kBlockPositions);
+        if (tile > 0) continue;
+        const float* sinks = tiles.sink_rows(TileSide::keys, layer, work.kv_head);
+        for (int row = 0; row < rows; ++row) exact_scores(sinks, row, kSinkPositions, scores + row * kBlockPositions);
+    }
+}
+
+void Attention::tile_values(const Work& work) {
+    const TileCache& tiles = *cache_.tiles();
+    const int layer = work.batch.layer, rows = rows_of(work);
+    const int64_t newest_tile = work.batch.position / kTilePositions;
+    const TileRange range = tiles_of_block(work.first, work.newest());
+    const auto add_exact = [&](const float* values, int row, int n, const float* weights) {
+        kernels_.accumulate(weights, values, n, head_dim_, work.partial + row * stride_);
+    };
+    for (int64_t tile = range.first; tile < range.end; ++tile) {
+        const int64_t tile_first = tile * kTilePositions;
+        const float* weights = work.scratch.scores.data() + (tile_first - work.first);
+        if (!tiles.seen_sealed(tile, newest_tile)) {
+            const float* values = tiles.exact_rows(TileSide::values, tile, layer, work.kv_head);
+            for_each_query(work, [&](int row, int64_t t) {
+                const int n = int(std::min<int64_t>(t + 1 - tile_first, kTilePositions));
+                add_exact(values, row, n, weights + row * kBlockPositions);
+            });
+            continue;
+        }
+        kernels_.tile_values(tiles.sealed_rows(TileSide::values, tile, layer, work.kv_head), head_dim_, weights,
+                             kBlockPositions, rows, work.partial + head_dim_, stride_);
+        if (tile > 0) continue;
+        const float* sinks = tiles.sink_rows(TileSide::values, layer, work.kv_head);
+        for (int row = 0; row < rows; ++row) add_exact(sinks, row, kSinkPositions, weights + row * kBlockPositions);
+    }
+}
+
+}  // namespace strata
