@@ -235,7 +235,8 @@ inline constexpr std::string_view kRecallAcknowledgements[] = {"I will remember 
                                                                "Thank you, I will keep it in mind.",
                                                                "Noted.",
                                                                "Okay.",
-                                                               "Very
-                                                               well.", " I see.", " Good to know."};
+                                                               "Very well.",
+                                                               "I see.",
+                                                               "Good to know."};
 
 }  // namespace strata
