@@ -65,9 +65,9 @@ private:
     void append_filler(int64_t n) { append(context_.tokens, filler_.stretch(random_, n)); }
 
     void tell(const RecallFact& fact) {
-        append(context_.tokens, tokenizer_.encode("\n" + fact.statement() + "\n"));
+        append(context_.tokens, tokenizer_.encode(std::string("\n") + fact.statement() + "\n"));
         const int64_t told_at = int64_t(context_.tokens.size());
-        auto question = tokenizer_.encode("\n" + fact.question());
+        auto question = tokenizer_.encode(std::string("\n") + fact.question());
         const int64_t asked_at = told_at + task_.age - int64_t(question.size());
         context_.questions.push_back(
             {told_at, asked_at, std::move(question), value_tokens(tokenizer_, fact.question(), fact.value)});
@@ -144,7 +144,7 @@ private:
 
     void passage(int64_t n_filler) {
         const std::string prose = n_filler > 0 ? tokenizer_.decode(filler_.stretch(random_, n_filler)) : std::string();
-        turn("Read this:\n" + prose, "Thank you, I have read it.");
+        turn(std::string("Read this:\n") + prose, "Thank you, I have read it.");
     }
 
     // Where the context would end if such a passage were added.

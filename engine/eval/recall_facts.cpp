@@ -21,7 +21,7 @@ std::string digits(RecallRandom& random, int at_least, int at_most) {
 
 std::string words(RecallRandom& random, int n) {
     std::string text;
-    for (int i = 0; i < n; ++i) text += (i > 0 ? " " : "") + std::string(random.pick(kRecallWords));
+    for (int i = 0; i < n; ++i) text.append(i > 0 ? " " : "").append(random.pick(kRecallWords));
     return text;
 }
 
@@ -121,10 +121,12 @@ uint64_t RecallRandom::next() {
 
 int RecallRandom::below(int n) { return int((next() >> 32) * uint64_t(n) >> 32); }
 
-std::string RecallFact::statement() const { return "The " + attribute + " of " + owner + " is " + value + "."; }
+std::string RecallFact::statement() const {
+    return std::string("The ") + attribute + " of " + owner + " is " + value + ".";
+}
 
 std::string RecallFact::question() const {
-    return "What is the " + attribute + " of " + owner + "? The " + attribute + " of " + owner + " is";
+    return std::string("What is the ") + attribute + " of " + owner + "? The " + attribute + " of " + owner + " is";
 }
 
 std::vector<RecallFact> confusable_facts(RecallRandom& random, int attribute, int n) {
@@ -144,13 +146,13 @@ std::vector<RecallFact> confusable_facts(RecallRandom& random, int attribute, in
 
 int n_recall_attributes() { return int(std::size(kRecallAttributes)); }
 
-std::string RecallTold::statement() const { return "My " + slot + " is " + value + "."; }
+std::string RecallTold::statement() const { return std::string("My ") + slot + " is " + value + "."; }
 
 std::string RecallTold::question(RecallRandom& random) const {
-    return (random.percent(50) ? "What is my " : "Do you remember my ") + slot + "?";
+    return std::string(random.percent(50) ? "What is my " : "Do you remember my ") + slot + "?";
 }
 
-std::string RecallTold::answer_begin() const { return "Your " + slot + " is"; }
+std::string RecallTold::answer_begin() const { return std::string("Your ") + slot + " is"; }
 
 std::vector<RecallTold> told_facts(RecallRandom& random, int n) {
     CHECK(size_t(n) <= std::size(kRecallSlots));
