@@ -65,13 +65,13 @@ private:
     void append_filler(int64_t n) { append(context_.tokens, filler_.stretch(random_, n)); }
 
     void tell(const RecallFact& fact) {
+        if (!context_.questions.empty()) append_filler(kBetweenFacts);
         append(context_.tokens, tokenizer_.encode(std::string("\n") + fact.statement() + "\n"));
         const int64_t told_at = int64_t(context_.tokens.size());
         auto question = tokenizer_.encode(std::string("\n") + fact.question());
         const int64_t asked_at = told_at + task_.age - int64_t(question.size());
         context_.questions.push_back(
             {told_at, asked_at, std::move(question), value_tokens(tokenizer_, fact.question(), fact.value)});
-        append_filler(kBetweenFacts);
     }
 
     // Every question has its exact age; one that is due before all facts have been told is left out.
