@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include "engine/cli/kv_policy.h"
 #include "engine/engine.h"
 
 namespace strata::cli {
@@ -20,16 +22,25 @@ constexpr int kExitUsage = 2;         // the command line itself
 
 inline int default_threads() { return std::clamp(int(std::thread::hardware_concurrency()), 1, 8); }
 
+inline KvOptions default_kv() {
+    KvOptions kv;
+    kv.key_type = KvType::fp32;
+    kv.value_type = KvType::fp16;
+    return kv;
+}
+
 // What a subcommand needs in order to open a session.
 struct EngineArguments {
     std::string model;
-    KvOptions kv{KvType::fp32, KvType::fp16, 0, 0};
+    KvOptions kv = default_kv();
     int threads = default_threads();
+    std::optional<int> distance_clamp;
 
     SessionOptions session() const {
         SessionOptions options;
         options.kv = kv;
         options.threads = threads;
+        options.distance_clamp = distance_clamp;
         return options;
     }
 };
@@ -68,19 +79,53 @@ inline void add_threads(CLI::App& app, int& threads) {
         ->capture_default_str();
 }
 
-inline void add_kv(CLI::App& app, KvOptions& kv) {
+// The rows of other engines, for comparison.
+inline std::vector<CLI::Option*> add_kv_rows(CLI::App& app, KvOptions& kv) {
     const auto types = kv_types_by_name();
-    add_choice(app, "-k,--key-type", kv.key_type, types, "How keys outside the window are kept")->default_str("fp32");
-    add_choice(app, "-v,--value-type", kv.value_type, types, "How values outside the window are kept")
-        ->default_str("fp16");
-    app.add_option("--k-window", kv.key_window, "The newest N keys stay exact")
-        ->check(CLI::Range(0, 1 << 20))
-        ->type_name("N")
-        ->capture_default_str();
-    app.add_option("--v-window", kv.value_window, "The newest N values stay exact")
-        ->check(CLI::Range(0, 1 << 20))
-        ->type_name("N")
-        ->capture_default_str();
+    const auto add_window = [&](const char* flag, int& window, const char* help) {
+        return app.add_option(flag, window, help)->check(CLI::Range(0, 1 << 20))->type_name("N")->capture_default_str();
+    };
+    return {
+        add_choice(app, "-k,--key-type", kv.key_type, types, "Rows: how keys outside the window are kept")
+            ->default_str("fp32"),
+        add_choice(app, "-v,--value-type", kv.value_type, types, "Rows: how values outside the window are kept")
+            ->default_str("fp16"),
+        add_window("--k-window", kv.key_window, "Rows: the newest N keys stay exact"),
+        add_window("--v-window", kv.value_window, "Rows: the newest N values stay exact"),
+    };
+}
+
+// --kv stands before --kv-budget, so that it has been read when the budget is.
+inline void add_kv(CLI::App& app, KvOptions& kv) {
+    const auto read_policy = [&kv](const CLI::results_t& given) {
+        const auto policy = kv_policy_from_name(given.at(0));
+        if (!policy) throw CLI::ValidationError("--kv", "'" + given.at(0) + "' is none of " + kv_policy_names());
+        kv = *policy;
+        return true;
+    };
+    auto* policy = app.add_option("--kv", read_policy,
+                                  "The memory: in tiers that fade with age, or (delete:N) one that sees the newest N "
+                                  "positions only; instead of -k, -v and their windows")
+                       ->type_name(kv_policy_names());
+    const auto read_budget = [&kv](const CLI::results_t& given) {
+        const auto bytes = bytes_from_text(given.at(0));
+        if (!bytes)
+            throw CLI::ValidationError("--kv-budget", "'" + given.at(0) + "' is no size: 256MiB, 1GiB, 900MB or bytes");
+        if (!kv.preset)
+            throw CLI::ValidationError("--kv-budget", "needs a memory in tiers: --kv exact, quality, balanced or max");
+        kv.budget_bytes = *bytes;
+        return true;
+    };
+    app.add_option("--kv-budget", read_budget, "With --kv: the memory never takes more than this; it gets coarser")
+        ->type_name("SIZE");
+    for (CLI::Option* rows : add_kv_rows(app, kv)) policy->excludes(rows);
+}
+
+inline void add_distance_clamp(CLI::App& app, std::optional<int>& distance_clamp) {
+    app.add_option("--distance-clamp", distance_clamp,
+                   "Past the trained length, keys farther than N look N away; 0: plain RoPE. Default: half that length")
+        ->check(CLI::Range(0, 1 << 24))
+        ->type_name("N");
 }
 
 inline void add_engine(CLI::App& app, EngineArguments& arguments) {

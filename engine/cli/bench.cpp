@@ -128,6 +128,7 @@ Json to_json(const BenchArguments& arguments, const ModelFile& file, const std::
     const BuildInfo build = build_info();
     std::vector<double> nanoseconds;
     for (const double seconds : measured.seconds) nanoseconds.push_back(std::round(seconds * 1e9));
+    const KvOptions& kv = arguments.engine.kv;
     const Statistics time = statistics(nanoseconds), speed = statistics(measured.speeds);
     return {
         {"build_commit", build.commit},
@@ -141,8 +142,8 @@ Json to_json(const BenchArguments& arguments, const ModelFile& file, const std::
         {"n_prompt", measured.test.n_prompt},
         {"n_gen", measured.test.n_gen},
         {"n_depth", measured.test.n_depth},
-        {"type_k", kv_type_name(arguments.engine.kv.key_type)},
-        {"type_v", kv_type_name(arguments.engine.kv.value_type)},
+        {"type_k", kv.preset ? kv_preset_name(*kv.preset) : kv_type_name(kv.key_type)},
+        {"type_v", kv.preset ? kv_preset_name(*kv.preset) : kv_type_name(kv.value_type)},
         {"kv", arguments.engine.kv.policy()},
         {"avg_ns", time.mean},
         {"stddev_ns", time.deviation},

@@ -11,6 +11,7 @@ using Command = std::function<int()>;
 Command add_generate(CLI::App& app);
 Command add_chat(CLI::App& app);
 Command add_ppl(CLI::App& app);
+Command add_kld(CLI::App& app);
 Command add_bench(CLI::App& app);
 Command add_inspect(CLI::App& app);
 Command add_tokenize(CLI::App& app);

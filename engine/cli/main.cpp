@@ -26,6 +26,7 @@ Try:
                                                         what does compressed memory cost?
   strata MODEL.gguf --ppl book.txt -k turbo_kv_4b -j 8 --k-window 128
                                                         the same, as older scripts spell it
+  strata kld MODEL.gguf --text book.txt --kv quality    what does it change, position by position?
   strata bench MODEL.gguf                               how fast is this machine?
   strata inspect MODEL.gguf                             what is in the file?
   strata tokenize MODEL.gguf "How are you?"             how does it read a text?
@@ -75,6 +76,7 @@ int run(int argc, char** argv) {
     add("chat", "Talk with a model", add_chat);
     add("generate", "Let a model continue a text", add_generate);
     add("ppl", "Perplexity of a text: how well a model, with a given memory, predicts it", add_ppl);
+    add("kld", "How far a memory's predictions are from those of the exact memory", add_kld);
     add("bench", "Measure the speed of reading and writing tokens", add_bench);
     add("inspect", "Show what a model file holds", add_inspect);
     add("tokenize", "Show the tokens of a text", add_tokenize);

@@ -1,16 +1,17 @@
 // `strata ppl`: what a way of remembering costs, measured as perplexity of a text.
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/cli/args.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/model_file.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/report.h"
+#include "engine/cli/scored_text.h"
 
 namespace strata::cli {
 namespace {
@@ -20,6 +21,8 @@ Examples:
   strata ppl MODEL --text book.txt -k fp32 -v fp32              the exact memory, to compare with
   strata ppl MODEL --text book.txt -k turbo_kv_4b --k-window 128
   strata ppl MODEL --text book.txt --protocol chunks --ctx 512  as llama-perplexity does it
+  strata ppl MODEL --text book.txt --kv quality --max-tokens 10000 --last 500
+                                                                the newest 500 of 10,000 tokens
 
 Protocols: "single" reads the whole text in one pass and scores every token; "chunks" reads disjoint chunks
 of --ctx tokens, each from an empty memory, and scores the second half of each.
@@ -32,37 +35,16 @@ struct PplArguments {
     PplProtocol protocol = PplProtocol::single;
     std::optional<int> n_ctx;  // only chunks need it
     int64_t max_tokens = 0;    // 0: all
+    int64_t from = 0, last = 0;
     OutputFormat output = OutputFormat::text;
 };
 
-// The tokens to score. Says so when the text is not taken as it is.
-std::vector<int> text_tokens(const Tokenizer& tokenizer, const std::string& text, int64_t max_tokens) {
-    if (const size_t at = find_invalid_utf8(text); at != std::string::npos)
-        warn("the text is no valid UTF-8 from byte " + std::to_string(at) + " on; it is scored as it is, byte by byte");
-    std::vector<int> tokens = tokenizer.encode(text);
-    if (max_tokens <= 0 || int64_t(tokens.size()) <= max_tokens) return tokens;
-    note("only the first " + std::to_string(max_tokens) + " of " + std::to_string(tokens.size()) +
-         " tokens are scored, because of --max-tokens");
-    tokens.resize(size_t(max_tokens));
-    return tokens;
-}
-
 int chunk_length(const PplArguments& arguments) { return arguments.n_ctx.value_or(PplOptions{}.n_ctx); }
 
-void warn_beyond_trained_length(const ModelConfig& config, const PplArguments& arguments, size_t n_tokens) {
-    const bool single = arguments.protocol == PplProtocol::single;
-    const int64_t length = single ? int64_t(n_tokens) : chunk_length(arguments);
-    if (config.trained_length <= 0 || length <= config.trained_length) return;
-    warn(std::to_string(length) + " tokens in one pass, but this model was trained on " +
-         std::to_string(config.trained_length) + ": what lies beyond measures the model's limit, not the memory's");
-}
-
 Status write_scores(const std::string& path, const PplResult& result) {
-    std::ofstream file(path, std::ios::binary);
-    for (const PplScore& score : result.scores) file.write(reinterpret_cast<const char*>(&score.nll), sizeof score.nll);
-    file.close();
-    if (!file) return Error{ErrorCode::invalid_argument, "cannot write the scores to '" + path + "'"};
-    return Done{};
+    std::vector<float> nll;
+    for (const PplScore& score : result.scores) nll.push_back(score.nll);
+    return write_floats(path, nll);
 }
 
 struct Measurement {
@@ -75,7 +57,7 @@ Json to_json(const PplArguments& arguments, const ModelFile& model, const Measur
     const PplResult& result = measured.result;
     const BuildInfo build = build_info();
     const bool beyond = result.n_beyond_window > 0;
-    return {
+    Json json = {
         {"command", "ppl"},
         {"model", file_name(arguments.engine.model)},
         {"model_sha256", sha256(model.file.bytes())},
@@ -94,6 +76,11 @@ Json to_json(const PplArguments& arguments, const ModelFile& model, const Measur
         {"simd", build.simd},
         {"commit", build.commit},
     };
+    // Only where they were asked for: scripts read the keys above.
+    if (arguments.from > 0) json["from"] = arguments.from;
+    if (arguments.last > 0) json["last"] = arguments.last;
+    add_distance_clamp(json, arguments.engine.distance_clamp);
+    return json;
 }
 
 void print_text(const Measurement& measured) {
@@ -110,16 +97,18 @@ void print_text(const Measurement& measured) {
 int run(const PplArguments& arguments) {
     const auto model = load_model(arguments.engine.model);
     if (!model) return fail(model.error());
-    const auto text = read_text(arguments.text);
-    if (!text) return fail(text.error());
-    const auto tokens = text_tokens(model->model->tokenizer(), *text, arguments.max_tokens);
-    warn_beyond_trained_length(model->model->config(), arguments, tokens.size());
+    const auto tokens = text_tokens(model->model->tokenizer(), arguments.text, arguments.max_tokens);
+    if (!tokens) return fail(tokens.error());
+    const bool single = arguments.protocol == PplProtocol::single;
+    warn_beyond_trained_length(model->model->config(), single ? int64_t(tokens->size()) : chunk_length(arguments));
 
     PplOptions options;
     options.protocol = arguments.protocol;
     options.n_ctx = chunk_length(arguments);
-    if (arguments.n_ctx && arguments.protocol == PplProtocol::single)
+    if (arguments.n_ctx && single)
         note("--ctx is the length of a chunk; the single protocol reads the whole text in one pass");
+    options.from = arguments.from;
+    options.last = arguments.last;
     options.session = arguments.engine.session();
     int64_t n_read = 0;
     const auto start = std::chrono::steady_clock::now();
@@ -130,14 +119,14 @@ int run(const PplArguments& arguments) {
             progress.update(done, total);
             return true;
         };
-        return perplexity(*model->model, tokens, options);
+        return perplexity(*model->model, *tokens, options);
     }();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (!result) return fail(result.error());
     if (!arguments.scores.empty())
         if (const Status written = write_scores(arguments.scores, *result); !written) return fail(written.error());
 
-    const Measurement measured{*result, tokens.size(), seconds, double(n_read) / seconds};
+    const Measurement measured{*result, tokens->size(), seconds, double(n_read) / seconds};
     if (arguments.output == OutputFormat::jsonl)
         print_json_line(to_json(arguments, *model, measured));
     else
@@ -161,8 +150,15 @@ Command add_ppl(CLI::App& app) {
         ->type_name("N")
         ->default_str(std::to_string(PplOptions{}.n_ctx));
     add_kv(app, arguments->engine.kv);
+    add_distance_clamp(app, arguments->engine.distance_clamp);
     add_threads(app, arguments->engine.threads);
     app.add_option("--max-tokens", arguments->max_tokens, "Score only the first N tokens of the text")
+        ->check(CLI::Range(int64_t(1), int64_t(1) << 40))
+        ->type_name("N");
+    app.add_option("--from", arguments->from, "Single protocol: score only query positions from N on")
+        ->check(CLI::Range(int64_t(0), int64_t(1) << 40))
+        ->type_name("N");
+    app.add_option("--last", arguments->last, "Single protocol: score only the last N tokens")
         ->check(CLI::Range(int64_t(1), int64_t(1) << 40))
         ->type_name("N");
     app.add_option("--scores", arguments->scores, "Write the NLL of every scored token: float32, nothing else")

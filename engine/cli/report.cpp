@@ -24,6 +24,9 @@ std::string percent(uint64_t part, uint64_t whole) {
     return whole == 0 ? "-" : fixed(100.0 * double(part) / double(whole), 1) + " %";
 }
 
+// KvOptions::policy() begins so for a preset, and only then.
+bool is_tiled(const KvStats& stats) { return stats.policy.starts_with("kv="); }
+
 }  // namespace
 
 int fail(const Error& error) {
@@ -61,18 +64,44 @@ void print_json_line(const Json& object) {
 Json kv_json(const KvStats& stats) {
     Json tiers = Json::array();
     for (const KvTier& tier : stats.tiers)
-        tiers.push_back({{"name", tier.name}, {"positions", tier.positions}, {"bytes", tier.bytes}});
-    return {{"policy", stats.policy},
-            {"bytes", stats.bytes},
-            {"bytes_fp16", stats.bytes_fp16},
-            {"bytes_fp32", stats.bytes_fp32},
-            {"tiers", std::move(tiers)}};
+        tiers.push_back({{"name", tier.name},
+                         {"positions", tier.positions},
+                         {"key_bits", tier.key_bits},
+                         {"value_bits", tier.value_bits},
+                         {"bytes", tier.bytes}});
+    Json json = {{"policy", stats.policy},
+                 {"bytes", stats.bytes},
+                 {"bytes_fp16", stats.bytes_fp16},
+                 {"bytes_fp32", stats.bytes_fp32},
+                 {"tiers", std::move(tiers)}};
+    if (!is_tiled(stats)) return json;
+    json["budget_bytes"] = stats.budget_bytes > 0 ? Json(stats.budget_bytes) : Json();
+    json["least_budget_bytes"] = stats.least_budget_bytes;
+    json["kept_bytes"] = stats.kept_bytes;
+    json["spare_bytes"] = stats.spare_bytes;
+    json["thawed_positions"] = stats.thawed_positions;
+    return json;
+}
+
+void add_distance_clamp(Json& object, const std::optional<int>& distance_clamp) {
+    if (distance_clamp) object["distance_clamp"] = *distance_clamp;
 }
 
 std::string kv_text(const KvStats& stats) {
     std::string text;
     for (const KvTier& tier : stats.tiers)
-        text += "  " + tier.name + ": " + std::to_string(tier.positions) + " tokens, " + size_text(tier.bytes) + "\n";
+        text += "  " + tier.name + ": " + std::to_string(tier.positions) + " tokens, " + size_text(tier.bytes) +
+                ", bits of a key " + fixed(tier.key_bits, 2) + ", of a value " + fixed(tier.value_bits, 2) + "\n";
+    if (is_tiled(stats)) {
+        text += "  kept to take the last turn back: " + size_text(stats.kept_bytes) +
+                ", free pages: " + size_text(stats.spare_bytes) + "\n";
+        if (stats.thawed_positions > 0)
+            text += "  in the window, but from their compressed form: " + std::to_string(stats.thawed_positions) +
+                    " tokens\n";
+        if (stats.budget_bytes > 0)
+            text += "  budget: " + size_text(stats.budget_bytes) + ", at least " + size_text(stats.least_budget_bytes) +
+                    "\n";
+    }
     return text + "  memory: " + size_text(stats.bytes) + " for " + std::to_string(stats.positions) + " tokens (" +
            percent(stats.bytes, stats.bytes_fp16) + " of FP16, " + percent(stats.bytes, stats.bytes_fp32) +
            " of FP32)\n";

@@ -1,6 +1,7 @@
 // How results, notes and errors are written: results on stdout, everything else on stderr.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,7 +29,10 @@ std::string file_name(const std::string& path);
 // One object on one line. Bytes that are no UTF-8 become U+FFFD.
 void print_json_line(const Json& object);
 
+// With budget, kept and spare bytes where the memory is in tiers.
 Json kv_json(const KvStats& stats);
+// "distance_clamp", where one was asked for.
+void add_distance_clamp(Json& object, const std::optional<int>& distance_clamp);
 // A few lines: each tier with its positions and bytes, then the total beside what FP16 and FP32 would take.
 std::string kv_text(const KvStats& stats);
 

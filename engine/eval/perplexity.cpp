@@ -20,13 +20,23 @@ Error too_short(size_t n_tokens, const std::string& needed) {
 }
 
 Result<std::vector<Pass>> passes(const Tokenizer& tokenizer, std::span<const int> tokens, const PplOptions& options) {
+    if (options.from < 0 || options.last < 0)
+        return Error{ErrorCode::invalid_argument, "positions to score from, or counted from the end, are not negative"};
+    if (options.protocol == PplProtocol::chunks && (options.from > 0 || options.last > 0))
+        return Error{ErrorCode::invalid_argument,
+                     "the chunks protocol scores the second half of each chunk; "
+                     "only the single protocol can score other positions"};
     const bool bos = tokenizer.wants_bos() && tokenizer.bos() >= 0;
     std::vector<int> text;
     if (bos) text.push_back(tokenizer.bos());
     text.insert(text.end(), tokens.begin(), tokens.end());
     if (options.protocol == PplProtocol::single) {
         if (text.size() < 2) return too_short(tokens.size(), "too few to predict one from another");
-        return std::vector<Pass>{{std::move(text), 0}};
+        const int64_t n_queries = int64_t(text.size()) - 1;
+        const int64_t from = std::max<int64_t>(options.from, options.last > 0 ? n_queries - options.last : 0);
+        if (from >= n_queries)
+            return too_short(tokens.size(), "none is left to score from position " + std::to_string(from) + " on");
+        return std::vector<Pass>{{std::move(text), from}};
     }
 
     if (options.n_ctx < 4)

@@ -19,7 +19,9 @@ enum class PplProtocol {
 
 struct PplOptions {
     PplProtocol protocol = PplProtocol::single;
-    int n_ctx = 512;  // chunks only
+    int n_ctx = 512;   // chunks only
+    int64_t from = 0;  // single only: score the query positions from here on …
+    int64_t last = 0;  // … and no more than the last so many; 0: all
     SessionOptions session;
     std::function<bool(int64_t done, int64_t total)>
         progress;  // positions; return false to stop early (then: invalid_argument "stopped")
