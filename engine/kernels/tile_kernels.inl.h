@@ -24,8 +24,8 @@ struct TileKernelsFor {
     using Shorts = typename S::Shorts;
     static constexpr int kLanes = F32::kLanes;
     static constexpr int kMaxHeadDim = 512;
-    static constexpr int kRows = 8;      // that are expanded at a time
-    static constexpr int kQueries = 64;  // that share what is kept per query
+    static constexpr int kExpanded = 4096;  // levels, that are expanded at a time
+    static constexpr int kQueries = 64;     // that share what is kept per query
 
     // f(0) ... f(n - 1), with compile-time arguments.
     template <int n, class F>
@@ -318,19 +318,22 @@ struct TileKernelsFor {
         float row_scales[kTilePositions], mean[kQueries];
         tile_scales(keys.header, head_dim, row_scales);
         mean_scores(keys.header, head_dim, queries, query_scales, n, mean);
-        Activation rows[kRows * kMaxHeadDim];
+        Activation rows[kExpanded];
+        const int some = kExpanded / padded < kTilePositions ? kExpanded / padded / 8 * 8 : kTilePositions;
         if (padded > head_dim)
-            for (int r = 0; r < kRows; ++r) std::memset(rows + r * padded + head_dim, 0, 16 * sizeof *rows);
-        for (int g = 0; g < kTilePositions / kRows; ++g) {
-            for (int c = 0; c < head_dim; c += 16)
-                expand_strip<kBits>(strip_of_keys<kBits>(keys, head_dim, g, c), levels.table, rows + c, padded);
+            for (int r = 0; r < some; ++r) std::memset(rows + r * padded + head_dim, 0, 16 * sizeof *rows);
+        for (int first = 0, end; first < kTilePositions; first = end) {
+            end = first + some < kTilePositions ? first + some : kTilePositions;
+            for (int r = first; r < end; r += 8)
+                for (int c = 0; c < head_dim; c += 16)
+                    expand_strip<kBits>(strip_of_keys<kBits>(keys, head_dim, r / 8, c), levels.table,
+                                        rows + (r - first) * padded + c, padded);
             for (int i = 0; i < n; ++i) {
                 const Float4 unit = S::splat4(query_scales[i] * levels.unit), offset = S::splat4(mean[i]);
-                for (int r = 0; r < kRows; r += 4) {
-                    const Float4 dots = dot4(rows + r * padded, padded, queries + i * padded);
-                    const int p = g * kRows + r;
-                    const Float4 unit_of_rows = S::mul(S::load4(row_scales + p), unit);
-                    S::store4(scores + i * stride + p, S::add(S::mul(dots, unit_of_rows), offset));
+                for (int r = first; r < end; r += 4) {
+                    const Float4 dots = dot4(rows + (r - first) * padded, padded, queries + i * padded);
+                    const Float4 unit_of_rows = S::mul(S::load4(row_scales + r), unit);
+                    S::store4(scores + i * stride + r, S::add(S::mul(dots, unit_of_rows), offset));
                 }
             }
         }
@@ -386,18 +389,22 @@ struct TileKernelsFor {
         RowWeights row_weights[kQueries];
         for (int i = 0; i < n; ++i) quantise_weights(weights + i * stride, row_scales, present, row_weights[i]);
 
-        Activation rows[kRows * kTilePositions];
-        for (int g = 0; g < head_dim / kRows; ++g) {
-            for (int c = 0; c < kTilePositions; c += 16)
-                expand_strip<kBits>(strip_of_values<kBits>(values, g, c), levels.table, rows + c, kTilePositions);
+        Activation rows[kExpanded];
+        constexpr int kSome = kExpanded / kTilePositions;
+        for (int first = 0, end; first < head_dim; first = end) {
+            end = first + kSome < head_dim ? first + kSome : head_dim;
+            for (int d = first; d < end; d += 8)
+                for (int c = 0; c < kTilePositions; c += 16)
+                    expand_strip<kBits>(strip_of_values<kBits>(values, d / 8, c), levels.table,
+                                        rows + (d - first) * kTilePositions + c, kTilePositions);
             for (int i = 0; i < n; ++i) {
                 const RowWeights& w = row_weights[i];
                 const Float4 unit = S::splat4(w.scale * levels.unit), mean_unit = S::splat4(w.sum * mean_scale);
-                for (int r = 0; r < kRows; r += 4) {
-                    const Float4 dots = dot4(rows + r * kTilePositions, kTilePositions, w.q);
-                    float* at = out + i * out_stride + g * kRows + r;
+                for (int d = first; d < end; d += 4) {
+                    const Float4 dots = dot4(rows + (d - first) * kTilePositions, kTilePositions, w.q);
+                    float* at = out + i * out_stride + d;
                     const Float4 coded = S::add(S::load4(at), S::mul(dots, unit));
-                    S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(mean + g * kRows + r))));
+                    S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(mean + d))));
                 }
             }
         }
