@@ -155,8 +155,6 @@ TEST(TileLayout, DemotingDropsBits) {
 TEST(TileEncoder, OctavesAreExact) {
     for (int e = -2016; e <= 2016; ++e) EXPECT_NEAR(sixteenth_octave(e) / std::exp2(e / 16.0), 1.0, 1e-7) << e;
     EXPECT_EQ(sixteenth_octave(-32), 0.25f);
-    EXPECT_EQ(sixteenth_octave(100000), sixteenth_octave(2016));
-    EXPECT_EQ(sixteenth_octave(-100000), sixteenth_octave(-2016));
 }
 
 TEST(TileEncoder, MaskedRowsLeaveNoTrace) {
