@@ -5,6 +5,7 @@
 #include "engine/eval/kld.h"
 #include "engine/eval/logits_digest.h"
 #include "engine/eval/perplexity.h"
+#include "engine/eval/recall.h"
 #include "engine/gguf/gguf.h"
 #include "engine/kv/kv_options.h"
 #include "engine/model/model.h"

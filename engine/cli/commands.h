@@ -12,6 +12,7 @@ Command add_generate(CLI::App& app);
 Command add_chat(CLI::App& app);
 Command add_ppl(CLI::App& app);
 Command add_kld(CLI::App& app);
+Command add_recall(CLI::App& app);
 Command add_bench(CLI::App& app);
 Command add_inspect(CLI::App& app);
 Command add_tokenize(CLI::App& app);

@@ -128,18 +128,26 @@ Json to_json(const KldArguments& arguments, const ModelFile& model, const Measur
     return json;
 }
 
+// A KLD may be any power of ten.
+std::string short_estimate(const Estimate& estimate) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.3g +/- %.2g", estimate.mean, estimate.se);
+    return text;
+}
+
 void print_text(const Measurement& measured, const KldSummary& summary) {
-    std::printf("KLD       mean %.6f +/- %.6f, median %.6f, 99 %% %.6f, 99.9 %% %.6f, max %.6f\n", summary.kld.mean,
-                summary.kld.se, summary.median_kld, summary.p99_kld, summary.p999_kld, summary.max_kld);
+    std::printf("KLD       mean %s, median %.3g, 99 %% %.3g, 99.9 %% %.3g, max %.3g\n",
+                short_estimate(summary.kld).c_str(), summary.median_kld, summary.p99_kld, summary.p999_kld,
+                summary.max_kld);
     std::printf("same top  %.2f +/- %.2f %%\n", 100 * summary.same_top.mean, 100 * summary.same_top.se);
     std::printf("PPL       %.4f, exact %.4f: ratio %.5f +/- %.5f\n", summary.ppl, summary.ppl_exact,
                 summary.ppl_ratio.mean, summary.ppl_ratio.se);
-    std::printf("over %lld positions from %d on\n\n%12s %10s %22s %22s\n", static_cast<long long>(summary.n),
+    std::printf("over %lld positions from %d on\n\n%12s %10s  %-22s %s\n", static_cast<long long>(summary.n),
                 kBeyondWindow, "age", "positions", "mean KLD", "NLL difference");
     for (const KldBucket& bucket : summary.by_age)
-        std::printf("%5lld - %4lld %10lld  %.6f +/- %.6f  %+.6f +/- %.6f\n", static_cast<long long>(bucket.from),
-                    static_cast<long long>(bucket.to), static_cast<long long>(bucket.n), bucket.kld.mean, bucket.kld.se,
-                    bucket.nll_difference.mean, bucket.nll_difference.se);
+        std::printf("%5lld - %4lld %10lld  %-22s %+.6f +/- %.6f\n", static_cast<long long>(bucket.from),
+                    static_cast<long long>(bucket.to), static_cast<long long>(bucket.n),
+                    short_estimate(bucket.kld).c_str(), bucket.nll_difference.mean, bucket.nll_difference.se);
     std::printf("\n%s\n%s", measured.kv.policy.c_str(), kv_text(measured.kv).c_str());
 }
 

@@ -27,6 +27,7 @@ Try:
   strata MODEL.gguf --ppl book.txt -k turbo_kv_4b -j 8 --k-window 128
                                                         the same, as older scripts spell it
   strata kld MODEL.gguf --text book.txt --kv quality    what does it change, position by position?
+  strata recall MODEL.gguf --filler book.txt            does it still know what it was told?
   strata bench MODEL.gguf                               how fast is this machine?
   strata inspect MODEL.gguf                             what is in the file?
   strata tokenize MODEL.gguf "How are you?"             how does it read a text?
@@ -77,6 +78,7 @@ int run(int argc, char** argv) {
     add("generate", "Let a model continue a text", add_generate);
     add("ppl", "Perplexity of a text: how well a model, with a given memory, predicts it", add_ppl);
     add("kld", "How far a memory's predictions are from those of the exact memory", add_kld);
+    add("recall", "Whether a model, with a given memory, still finds what it was told long ago", add_recall);
     add("bench", "Measure the speed of reading and writing tokens", add_bench);
     add("inspect", "Show what a model file holds", add_inspect);
     add("tokenize", "Show the tokens of a text", add_tokenize);
