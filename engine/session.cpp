@@ -265,7 +265,10 @@ int64_t Session::position() const { return impl_->cache->position(); }
 std::span<const int> Session::tokens() const { return impl_->tokens; }
 std::span<const float> Session::logits() const { return impl_->logits; }
 KvStats Session::stats() const { return impl_->cache->stats(); }
-uint64_t Session::scratch_bytes() const { return impl_->transformer.scratch_bytes(); }
+uint64_t Session::scratch_bytes() const {
+    const TileCache* tiles = impl_->cache->tiles();
+    return impl_->transformer.scratch_bytes() + (tiles ? tiles->scratch_bytes() : 0);
+}
 const Model& Session::model() const { return impl_->model; }
 const char* Session::simd() const { return impl_->kernels.name; }
 int Session::threads() const { return impl_->pool.threads(); }

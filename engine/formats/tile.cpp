@@ -23,10 +23,6 @@ struct Mean {
     float scale;
 };
 
-int base_of(const uint8_t* header, int head_dim) {
-    return load_unaligned<int16_t>(header + kTilePositions + head_dim + 2);
-}
-
 float mean_scale_of(const uint8_t* header, int head_dim) {
     return half_to_float(load_unaligned<uint16_t>(header + kTilePositions + head_dim));
 }
@@ -253,13 +249,13 @@ void decode_tile(TileSide side, const TileView& tile, int head_dim, float* out) 
     const TileLevels levels = tile.bits == 8 ? TileLevels{nullptr, 1.0f} : tile_levels(side, tile.bits);
     const int8_t* mean = reinterpret_cast<const int8_t*>(tile.header + kTilePositions);
     const float mean_scale = mean_scale_of(tile.header, head_dim);
-    const int base = base_of(tile.header, head_dim);
+    const int base = read_tile_base(tile.header, head_dim);
     for (int r = 0; r < kTilePositions; ++r, out += head_dim) {
         if (tile.header[r] == 0) {
             std::fill_n(out, head_dim, 0.0f);
             continue;
         }
-        const float scale = sixteenth_octave(base + tile.header[r]) * levels.unit;
+        const float scale = tile_scale(base, tile.header[r]) * levels.unit;
         for (int c = 0; c < head_dim; ++c) {
             const uint8_t code = codes[r * head_dim + c];
             const int level = tile.bits == 8 ? int8_t(code) : levels.levels[code];

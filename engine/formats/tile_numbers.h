@@ -1,10 +1,8 @@
 // The numbers of the tile format (engine/formats/tile.h): what its reference and its kernels share.
 #pragma once
-#include <cmath>
 #include <cstdint>
 
 #include "engine/base/bits.h"
-#include "engine/base/math.h"
 
 namespace strata {
 
@@ -25,26 +23,27 @@ constexpr float kTileGain4 = 1.0097f, kTileGain3 = 1.0358f, kTileGain2 = 1.133f;
 // lay on the bound: what is below 10^-17 is lost, what is above 10^17 saturates.
 constexpr int kLowestTileExponent = -16 * 56, kHighestTileExponent = 16 * 56;
 
-// Bounds of what sixteenth_octave can give as normal floats; beyond, it gives the bound.
-constexpr int kLowestOctave = -126, kHighestOctave = 126;
-
-// 2^(exponent / 16), exactly the same in every build.
-inline float sixteenth_octave(int exponent) {
-    constexpr float kRoots[16] = {1,           1.04427373f, 1.09050775f, 1.13878858f, 1.18920708f, 1.24185777f,
+// 2^(i / 16)
+constexpr float kTileRoots[16] = {1,           1.04427373f, 1.09050775f, 1.13878858f, 1.18920708f, 1.24185777f,
                                   1.29683959f, 1.35425556f, 1.41421354f, 1.47682619f, 1.54221082f, 1.61049032f,
                                   1.68179286f, 1.75625217f, 1.8340081f,  1.91520655f};
-    exponent = exponent < 16 * kLowestOctave ? 16 * kLowestOctave : exponent;
-    exponent = exponent > 16 * kHighestOctave ? 16 * kHighestOctave : exponent;
-    return float_of(bits_of(kRoots[exponent & 15]) + (uint32_t(exponent >> 4) << 23));
+
+// 2^(exponent / 16), exactly the same in every build; exponent: -2016..2016, whose powers are normal floats.
+inline float sixteenth_octave(int exponent) {
+    return float_of(bits_of(kTileRoots[exponent & 15]) + (uint32_t(exponent >> 4) << 23));
 }
 
-// The exponent whose scale is nearest to the root of mean_square, in the logarithm. NaN gives the lowest.
+// round(16 log2(root of mean_square)), by comparison instead of a logarithm: 8 for each octave of mean_square, and one
+// more for each odd root that its mantissa reaches. NaN gives the lowest.
 inline int nearest_tile_exponent(float mean_square) {
     constexpr float kLowestSquare = 0x1p-112f, kHighestSquare = 0x1p112f;
     if (!(mean_square > kLowestSquare)) return kLowestTileExponent;
     if (mean_square >= kHighestSquare) return kHighestTileExponent;
-    constexpr double kEighthsOfOctave = 8 / 6.93147180559945286227e-01;  // per unit of the natural logarithm
-    return int(std::floor(log_f64(double(mean_square)) * kEighthsOfOctave + 0.5));
+    const uint32_t bits = bits_of(mean_square);
+    const float mantissa = float_of((bits & 0x7fffff) | bits_of(1.0f));
+    int exponent = (int(bits >> 23) - 127) * 8;
+    for (int i = 1; i < 16; i += 2) exponent += mantissa >= kTileRoots[i];
+    return exponent;
 }
 
 // ---- the search for a row's scale
@@ -59,12 +58,20 @@ inline bool tile_search_fits(int exponent) {
     return exponent >= kLowestTileExponent + kTileSearch && exponent <= kHighestTileExponent - kTileSearch;
 }
 
-// The exponent that byte 0 stands for, given the largest of the tile's rows. Every byte is within the bounds then.
+// What is added to a row's byte to give its exponent, for the largest exponent of the tile. Any byte is within the
+// bounds then.
+constexpr int kLowestTileBase = kLowestTileExponent - 1, kHighestTileBase = kHighestTileExponent - 255;
 inline int tile_base(int largest_exponent) {
-    const int lowest = kLowestTileExponent + 254;
-    return (largest_exponent > lowest ? largest_exponent : lowest) - 255;
+    return largest_exponent - 255 > kLowestTileBase ? largest_exponent - 255 : kLowestTileBase;
 }
 // Never 0, which marks masked rows: a row far below the others gets the smallest scale that there is.
 inline int tile_scale_byte(int exponent, int base) { return exponent > base ? exponent - base : 1; }
+
+// As found in a header, which may have come from a file and hold anything.
+inline int read_tile_base(const uint8_t* header, int head_dim) {
+    const int base = load_unaligned<int16_t>(header + 64 + head_dim + 2);
+    return base < kLowestTileBase ? kLowestTileBase : base > kHighestTileBase ? kHighestTileBase : base;
+}
+inline float tile_scale(int base, int byte) { return byte == 0 ? 0.0f : sixteenth_octave(base + byte); }
 
 }  // namespace strata

@@ -48,13 +48,16 @@ public:
     void add(const std::vector<float>& values) {
         for (float v : values) hash_ = (hash_ ^ bits_of(v)) * 16777619u;
     }
+    void add(const std::vector<uint8_t>& values) {
+        for (uint8_t v : values) hash_ = (hash_ ^ v) * 16777619u;
+    }
     uint32_t value() const { return hash_; }
 
 private:
     uint32_t hash_ = 2166136261u;
 };
 
-constexpr int kRows = 37, kCols = 512, kTokens = 7, kHeadDim = 96, kKvRows = 61;
+constexpr int kRows = 37, kCols = 512, kTokens = 7, kHeadDim = 96, kKvRows = 61, kSinkRows = 4;
 
 void add_products(const Kernels& k, Inputs& in, Hash& hash) {
     const auto x = in.reals(size_t(kTokens) * kCols);
@@ -142,6 +145,46 @@ void add_attention(const Kernels& k, Inputs& in, Hash& hash) {
     hash.add(out);
 }
 
+void add_tiles_at(const Kernels& k, Inputs& in, Hash& hash, TileSide side, int head_dim, int bits) {
+    constexpr int n = 5;
+    const int masked = bits == 3 ? kSinkRows : 0;
+    const size_t d = size_t(head_dim), values = kTilePositions * d;
+    const auto x = in.reals(values), queries = in.reals(n * d);
+    std::vector<float> scratch(values), scales(n), scores(n * kTilePositions), out(n * d);
+    std::vector<uint8_t> header(size_t(tile_header_bytes(head_dim))), codes(values),
+        query(n * size_t(padded_head_dim(head_dim)) * k.activation_bytes);
+    k.encode_tile(x.data(), head_dim, masked, scratch.data(), header.data(), codes.data());
+    hash.add(header);
+    hash.add(codes);
+    if (bits == 8)  // kernels do not encode these: any codes will do
+        for (uint8_t& code : codes) code = uint8_t(16 * code - 127);
+
+    std::vector<std::vector<uint8_t>> bytes(size_t(tile_pages(bits)),
+                                            std::vector<uint8_t>(size_t(tile_page_bytes(head_dim))));
+    TileView tile{header.data(), {}, bits};
+    uint8_t* pages[kMaxTilePages] = {};
+    for (size_t p = 0; p < bytes.size(); ++p) tile.pages[p] = pages[p] = bytes[p].data();
+    pack_tile(side, codes.data(), head_dim, bits, pages);
+    if (side == TileSide::keys) {
+        for (size_t i = 0; i < n; ++i)
+            k.quantise_query(queries.data() + i * d, head_dim,
+                             query.data() + i * size_t(padded_head_dim(head_dim)) * k.activation_bytes, &scales[i]);
+        k.tile_scores(tile, head_dim, query.data(), scales.data(), n, scores.data(), kTilePositions);
+        hash.add(scores);
+    } else {
+        for (float& score : scores) score = in.real() * 0.5f + 0.5f;
+        k.tile_values(tile, head_dim, scores.data(), kTilePositions, n, out.data(), head_dim);
+        hash.add(out);
+    }
+}
+
+void add_tiles(const Kernels& k, Inputs& in, Hash& hash) {
+    for (const int head_dim : {16, 64, 80, 112, 128, 256}) {
+        for (const int bits : {2, 3, 4, 8}) add_tiles_at(k, in, hash, TileSide::keys, head_dim, bits);
+        for (const int bits : {2, 3, 4}) add_tiles_at(k, in, hash, TileSide::values, head_dim, bits);
+    }
+}
+
 }  // namespace
 
 uint32_t signature_of(const Kernels& kernels) {
@@ -150,6 +193,7 @@ uint32_t signature_of(const Kernels& kernels) {
     add_products(kernels, in, hash);
     add_elementwise(kernels, in, hash);
     add_attention(kernels, in, hash);
+    add_tiles(kernels, in, hash);
     return hash.value();
 }
 

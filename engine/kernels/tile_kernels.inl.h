@@ -24,8 +24,8 @@ struct TileKernelsFor {
     using Shorts = typename S::Shorts;
     static constexpr int kLanes = F32::kLanes;
     static constexpr int kMaxHeadDim = 512;
-    static constexpr int kRows = 8;      // that are expanded at a time
-    static constexpr int kQueries = 64;  // that share what is kept per query
+    static constexpr int kExpanded = 4096;  // levels, that are expanded at a time
+    static constexpr int kQueries = 64;     // that share what is kept per query
 
     // f(0) ... f(n - 1), with compile-time arguments.
     template <int n, class F>
@@ -113,53 +113,60 @@ struct TileKernelsFor {
         return tile_search_integer(float(kTileLevels4[8 + cell]) * kTileUnit4);
     }
 
-    static Ints search_error(const float* magnitudes, int n, int exponent) {
-        const F32 inverse = S::splat(sixteenth_octave(-exponent) * kTileSearchUnit), round = S::splat(ExpF32::kRound);
-        Ints acc{};
+    // Of three exponents, from `first` on.
+    static void search_errors(const float* magnitudes, int n, int first, Ints* errors) {
+        F32 inverse[3];
+        Ints acc[3] = {};
+        for (int e = 0; e < 3; ++e) inverse[e] = S::splat(sixteenth_octave(-(first + e)) * kTileSearchUnit);
         for (int i = 0; i < n; i += 2 * kLanes) {
-            const Shorts v = S::low_halves(S::add(S::mul(S::load(magnitudes + i), inverse), round),
-                                           S::add(S::mul(S::load(magnitudes + i + kLanes), inverse), round));
-            // The distance to the level of the first cell, less the steps to the level of the value's own cell.
-            Shorts steps =
-                S::where_greater(v, tile_search_integer(kTileThresholds[0]), search_level(1) - search_level(0));
-            for (int k = 1; k < kTileCuts; ++k)
-                steps = S::add(steps, S::where_greater(v, tile_search_integer(kTileThresholds[k]),
-                                                       search_level(k + 1) - search_level(k)));
-            const Shorts difference = S::sub(v, S::add(steps, S::where_greater(v, -1, search_level(0))));
-            acc = S::add(acc, S::dot(difference, difference));
+            const F32 low = S::load(magnitudes + i), high = S::load(magnitudes + i + kLanes);
+            Shorts value[3], level[3];
+            for (int e = 0; e < 3; ++e) {
+                value[e] = S::shorts(S::mul(low, inverse[e]), S::mul(high, inverse[e]));
+                level[e] = S::shorts(search_level(0));
+            }
+            for (int k = 0; k < kTileCuts; ++k) {
+                const Shorts threshold = S::shorts(tile_search_integer(kTileThresholds[k]));
+                const Shorts step = S::shorts(search_level(k + 1) - search_level(k));
+                for (int e = 0; e < 3; ++e) level[e] = S::add(level[e], S::where_greater(value[e], threshold, step));
+            }
+            for (int e = 0; e < 3; ++e) {
+                const Shorts difference = S::sub(value[e], level[e]);
+                acc[e] = S::add(acc[e], S::dot(difference, difference));
+            }
         }
-        return acc;
+        for (int e = 0; e < 3; ++e) errors[e] = acc[e];
     }
 
     static int best_exponent(const float* z, int n) {
         constexpr int kCandidates = 2 * kTileSearch + 1;
-        const int nearest = nearest_tile_exponent(mean_square(z, n));
+        static_assert(kCandidates % 3 == 0);
+        const int nearest = nearest_tile_exponent(mean_square(z, n)), first = nearest - kTileSearch;
         if (!tile_search_fits(nearest)) return nearest;
-        float magnitudes[kMaxHeadDim];
+        float magnitudes[kMaxHeadDim], errors[kCandidates + 3];
         for (int i = 0; i < n; i += kLanes) S::store(magnitudes + i, S::abs(S::load(z + i)));
         Ints sums[kCandidates + 3] = {};
-        for (int i = 0; i < kCandidates; ++i) sums[i] = search_error(magnitudes, n, nearest - kTileSearch + i);
-        float errors[kCandidates + 3];
+        for (int i = 0; i < kCandidates; i += 3) search_errors(magnitudes, n, first + i, sums + i);
         for (int i = 0; i < kCandidates; i += 4)
             S::store4(errors + i, S::sums(sums[i], sums[i + 1], sums[i + 2], sums[i + 3]));
         int best = 0;
         for (int i = 0; i < kCandidates; ++i) {
-            const float scale = sixteenth_octave(nearest - kTileSearch + i);
+            const float scale = sixteenth_octave(first + i);
             errors[i] = errors[i] * (scale * scale);
             if (errors[i] < errors[best]) best = i;
         }
-        return nearest - kTileSearch + best;
+        return first + best;
     }
 
     static void encode_row(const float* z, int n, int exponent, uint8_t* codes) {
-        const F32 inverse = S::splat(sixteenth_octave(-exponent)), one = S::splat(1);
+        const F32 inverse = S::splat(sixteenth_octave(-exponent)), zero = S::splat(0);
         float counts[kMaxHeadDim];
         for (int i = 0; i < n; i += kLanes) {
             const F32 v = S::mul(S::load(z + i), inverse);
-            F32 count = S::add(S::splat(ExpF32::kRound), S::where_greater(v, S::splat(0), one));
+            F32 count = S::count_greater(zero, v, zero);
             for (const float threshold : kTileThresholds) {
-                count = S::add(count, S::where_greater(v, S::splat(threshold), one));
-                count = S::add(count, S::where_greater(v, S::splat(-threshold), one));
+                count = S::count_greater(count, v, S::splat(threshold));
+                count = S::count_greater(count, v, S::splat(-threshold));
             }
             S::store(counts + i, count);
         }
@@ -194,17 +201,19 @@ struct TileKernelsFor {
         ptrdiff_t step;        // from one row of bytes to the next
         const uint8_t* middle;
     };
+    template <int kBits>
     static Strip strip_of_keys(const TileView& tile, int head_dim, int group, int column) {
         const int step = head_dim;
-        if (tile.bits == 8) return {tile.pages[group] + column, step, nullptr};
-        if (tile.bits == 4) return {tile.pages[group / 2] + group % 2 * 4 * step + column, step, nullptr};
+        if (kBits == 8) return {tile.pages[group] + column, step, nullptr};
+        if (kBits == 4) return {tile.pages[group / 2] + group % 2 * 4 * step + column, step, nullptr};
         return {tile.pages[group / 4] + group % 4 * 2 * step + column, step,
-                tile.bits == 3 ? tile.pages[2] + group * step + column : nullptr};
+                kBits == 3 ? tile.pages[2] + group * step + column : nullptr};
     }
+    template <int kBits>
     static Strip strip_of_values(const TileView& tile, int group, int column) {
-        if (tile.bits == 4) return {tile.pages[column / 16] + group * 4 * 16, 16, nullptr};
+        if (kBits == 4) return {tile.pages[column / 16] + group * 4 * 16, 16, nullptr};
         return {tile.pages[column / 32] + group * 2 * 32 + column % 32, 32,
-                tile.bits == 3 ? tile.pages[2] + group * 64 + column : nullptr};
+                kBits == 3 ? tile.pages[2] + group * 64 + column : nullptr};
     }
 
     template <int kBits>
@@ -246,8 +255,8 @@ struct TileKernelsFor {
     }
 
     static void tile_scales(const uint8_t* header, int head_dim, float* scales) {
-        const int base = load_unaligned<int16_t>(header + kTilePositions + head_dim + 2);
-        for (int r = 0; r < kTilePositions; ++r) scales[r] = header[r] ? sixteenth_octave(base + header[r]) : 0.0f;
+        const int base = read_tile_base(header, head_dim);
+        for (int r = 0; r < kTilePositions; ++r) scales[r] = tile_scale(base, header[r]);
     }
     static float mean_scale_of(const uint8_t* header, int head_dim) {
         return half_to_float(load_unaligned<uint16_t>(header + kTilePositions + head_dim));
@@ -287,7 +296,7 @@ struct TileKernelsFor {
                             int n, float* out) {
         Activation mean[kMaxHeadDim];
         const int padded = padded_head_dim(head_dim);
-        std::memset(mean, 0, sizeof mean);
+        if (padded > head_dim) std::memset(mean + head_dim, 0, 16 * sizeof *mean);
         for (int c = 0; c < head_dim; c += 16)
             S::store_activations(mean + c, S::load_bytes(header + kTilePositions + c));
         const float scale = mean_scale_of(header, head_dim);
@@ -309,19 +318,22 @@ struct TileKernelsFor {
         float row_scales[kTilePositions], mean[kQueries];
         tile_scales(keys.header, head_dim, row_scales);
         mean_scores(keys.header, head_dim, queries, query_scales, n, mean);
-        Activation rows[kRows * kMaxHeadDim];
+        Activation rows[kExpanded];
+        const int some = kExpanded / padded < kTilePositions ? kExpanded / padded / 8 * 8 : kTilePositions;
         if (padded > head_dim)
-            for (int r = 0; r < kRows; ++r) std::memset(rows + r * padded + head_dim, 0, 16 * sizeof *rows);
-        for (int g = 0; g < kTilePositions / kRows; ++g) {
-            for (int c = 0; c < head_dim; c += 16)
-                expand_strip<kBits>(strip_of_keys(keys, head_dim, g, c), levels.table, rows + c, padded);
+            for (int r = 0; r < some; ++r) std::memset(rows + r * padded + head_dim, 0, 16 * sizeof *rows);
+        for (int first = 0, end; first < kTilePositions; first = end) {
+            end = first + some < kTilePositions ? first + some : kTilePositions;
+            for (int r = first; r < end; r += 8)
+                for (int c = 0; c < head_dim; c += 16)
+                    expand_strip<kBits>(strip_of_keys<kBits>(keys, head_dim, r / 8, c), levels.table,
+                                        rows + (r - first) * padded + c, padded);
             for (int i = 0; i < n; ++i) {
                 const Float4 unit = S::splat4(query_scales[i] * levels.unit), offset = S::splat4(mean[i]);
-                for (int r = 0; r < kRows; r += 4) {
-                    const Float4 dots = dot4(rows + r * padded, padded, queries + i * padded);
-                    const int p = g * kRows + r;
-                    const Float4 unit_of_rows = S::mul(S::load4(row_scales + p), unit);
-                    S::store4(scores + i * stride + p, S::add(S::mul(dots, unit_of_rows), offset));
+                for (int r = first; r < end; r += 4) {
+                    const Float4 dots = dot4(rows + (r - first) * padded, padded, queries + i * padded);
+                    const Float4 unit_of_rows = S::mul(S::load4(row_scales + r), unit);
+                    S::store4(scores + i * stride + r, S::add(S::mul(dots, unit_of_rows), offset));
                 }
             }
         }
@@ -377,18 +389,22 @@ struct TileKernelsFor {
         RowWeights row_weights[kQueries];
         for (int i = 0; i < n; ++i) quantise_weights(weights + i * stride, row_scales, present, row_weights[i]);
 
-        Activation rows[kRows * kTilePositions];
-        for (int g = 0; g < head_dim / kRows; ++g) {
-            for (int c = 0; c < kTilePositions; c += 16)
-                expand_strip<kBits>(strip_of_values(values, g, c), levels.table, rows + c, kTilePositions);
+        Activation rows[kExpanded];
+        constexpr int kSome = kExpanded / kTilePositions;
+        for (int first = 0, end; first < head_dim; first = end) {
+            end = first + kSome < head_dim ? first + kSome : head_dim;
+            for (int d = first; d < end; d += 8)
+                for (int c = 0; c < kTilePositions; c += 16)
+                    expand_strip<kBits>(strip_of_values<kBits>(values, d / 8, c), levels.table,
+                                        rows + (d - first) * kTilePositions + c, kTilePositions);
             for (int i = 0; i < n; ++i) {
                 const RowWeights& w = row_weights[i];
                 const Float4 unit = S::splat4(w.scale * levels.unit), mean_unit = S::splat4(w.sum * mean_scale);
-                for (int r = 0; r < kRows; r += 4) {
-                    const Float4 dots = dot4(rows + r * kTilePositions, kTilePositions, w.q);
-                    float* at = out + i * out_stride + g * kRows + r;
+                for (int d = first; d < end; d += 4) {
+                    const Float4 dots = dot4(rows + (d - first) * kTilePositions, kTilePositions, w.q);
+                    float* at = out + i * out_stride + d;
                     const Float4 coded = S::add(S::load4(at), S::mul(dots, unit));
-                    S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(mean + g * kRows + r))));
+                    S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(mean + d))));
                 }
             }
         }

@@ -66,7 +66,6 @@ Result<std::unique_ptr<TileCache>> TileCache::create(const KvShape& shape, const
 }
 
 // ---- bytes
-// ------------------------------------------------------------------------------------------------------------
 
 // What a budget must hold before any sealed tile: the window, the exact rows kept for the last turn, the sinks.
 uint64_t TileCache::fixed_bytes() const {
@@ -97,7 +96,6 @@ uint64_t TileCache::tile_allocation(const Tile& tile) const {
 }
 
 // ---- addresses
-// --------------------------------------------------------------------------------------------------------
 
 float* TileCache::exact_rows(TileSide side, Tile& tile, int layer, int head) const {
     const size_t index =
@@ -145,7 +143,6 @@ TileView TileCache::sealed_rows(TileSide side, int64_t tile, int layer, int head
 }
 
 // ---- growing
-// ----------------------------------------------------------------------------------------------------------
 
 Status TileCache::reserve(int64_t end, const Kernels& kernels, ThreadPool& pool) {
     const int64_t needed = tiles_for(end);
@@ -321,7 +318,6 @@ void TileCache::write(int layer, int head, int n, const float* k, const float* v
 }
 
 // ---- going back
-// -------------------------------------------------------------------------------------------------------
 
 void TileCache::begin_turn() {
     turn_begin_ = end_;
@@ -411,7 +407,6 @@ Status TileCache::set_memory(KvPreset preset, uint64_t budget_bytes, const Kerne
 }
 
 // ---- what it reports
-// ----------------------------------------------------------------------------------------------------
 
 KvStats TileCache::stats() const {
     KvStats stats;
@@ -474,8 +469,13 @@ KvStats TileCache::stats() const {
     return stats;
 }
 
+uint64_t TileCache::scratch_bytes() const {
+    uint64_t bytes = 0;
+    for (const Scratch& scratch : scratch_) bytes += scratch.rows.size() * sizeof(float) + scratch.codes.size();
+    return bytes;
+}
+
 // ---- snapshot
-// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 

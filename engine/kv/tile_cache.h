@@ -59,6 +59,7 @@ public:
 
     uint64_t least_budget_bytes() const { return fixed_bytes(); }
     KvStats stats() const;
+    uint64_t scratch_bytes() const;  // for encoding; not part of the memory
 
     // ---- what attention reads
     // How the queries of tile `newest_tile` see a tile.

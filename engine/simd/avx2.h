@@ -67,7 +67,10 @@ struct Avx2 {
     }
 
     static F32 abs(F32 a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
-    static F32 where_greater(F32 a, F32 b, F32 c) { return {_mm256_and_ps(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ), c.v)}; }
+    static F32 count_greater(F32 counts, F32 a, F32 b) {
+        const __m256i greater = _mm256_castps_si256(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ));
+        return {_mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(counts.v), greater))};
+    }
     template <int kDistance>
     static F32 butterfly(F32 a) {
         if constexpr (kDistance == 4) {
@@ -150,13 +153,12 @@ struct Avx2 {
     static Bytes look_up(Bytes table, Bytes codes) { return {_mm_shuffle_epi8(table.v, codes.v)}; }
     static void store_activations(Activation* out, Bytes a) { store16(out, a.v); }
 
-    static Shorts low_halves(F32 a, F32 b) {
-        const __m256i low = _mm256_set1_epi32(0xffff);
-        return {_mm256_packus_epi32(_mm256_and_si256(_mm256_castps_si256(a.v), low),
-                                    _mm256_and_si256(_mm256_castps_si256(b.v), low))};
+    static Shorts shorts(int x) { return {_mm256_set1_epi16(short(x))}; }
+    static Shorts shorts(F32 a, F32 b) {
+        return {_mm256_packs_epi32(_mm256_cvtps_epi32(a.v), _mm256_cvtps_epi32(b.v))};
     }
-    static Shorts where_greater(Shorts a, int b, int c) {
-        return {_mm256_and_si256(_mm256_cmpgt_epi16(a.v, _mm256_set1_epi16(short(b))), _mm256_set1_epi16(short(c)))};
+    static Shorts where_greater(Shorts a, Shorts b, Shorts c) {
+        return {_mm256_and_si256(_mm256_cmpgt_epi16(a.v, b.v), c.v)};
     }
     static Shorts add(Shorts a, Shorts b) { return {_mm256_add_epi16(a.v, b.v)}; }
     static Shorts sub(Shorts a, Shorts b) { return {_mm256_sub_epi16(a.v, b.v)}; }

@@ -34,7 +34,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::largest(v) } -> std::same_as<float>;
 
     { S::abs(v) } -> std::same_as<typename S::F32>;
-    { S::where_greater(v, v, v) } -> std::same_as<typename S::F32>;  // a > b ? c : 0
+    { S::count_greater(v, v, v) } -> std::same_as<typename S::F32>;  // a, as integers, plus 1 where b > c
     // Lanes i and i + 1, 2 or 4 become their sum and their difference, for i without that bit.
     { S::template butterfly<1>(v) } -> std::same_as<typename S::F32>;
     { S::template butterfly<2>(v) } -> std::same_as<typename S::F32>;
@@ -66,8 +66,9 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::look_up(b, b) } -> std::same_as<typename S::Bytes>;  // the entries of a, a table, at b, which are 0-15
     {S::store_activations(x_out, b)};                         // bytes as int8
 
-    { S::low_halves(v, v) } -> std::same_as<typename S::Shorts>;  // of the bits of the floats
-    { S::where_greater(shorts, 1, 1) } -> std::same_as<typename S::Shorts>;
+    { S::shorts(1) } -> std::same_as<typename S::Shorts>;     // all the same
+    { S::shorts(v, v) } -> std::same_as<typename S::Shorts>;  // nearest integers, ties to even, of numbers that fit
+    { S::where_greater(shorts, shorts, shorts) } -> std::same_as<typename S::Shorts>;  // a > b ? c : 0
     { S::add(shorts, shorts) } -> std::same_as<typename S::Shorts>;
     { S::sub(shorts, shorts) } -> std::same_as<typename S::Shorts>;
     { S::dot(shorts, shorts) } -> std::same_as<typename S::Ints>;  // exact

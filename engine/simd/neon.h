@@ -65,8 +65,8 @@ struct Neon {
     static float largest(F32 a) { return vmaxvq_f32(vmaxq_f32(a.lo, a.hi)); }
 
     static F32 abs(F32 a) { return {vabsq_f32(a.lo), vabsq_f32(a.hi)}; }
-    static F32 where_greater(F32 a, F32 b, F32 c) {
-        return {masked(c.lo, vcgtq_f32(a.lo, b.lo)), masked(c.hi, vcgtq_f32(a.hi, b.hi))};
+    static F32 count_greater(F32 counts, F32 a, F32 b) {
+        return {count_greater4(counts.lo, a.lo, b.lo), count_greater4(counts.hi, a.hi, b.hi)};
     }
     template <int kDistance>
     static F32 butterfly(F32 a) {
@@ -146,13 +146,11 @@ struct Neon {
     static Bytes look_up(Bytes table, Bytes codes) { return {vqtbl1q_u8(table.v, codes.v)}; }
     static void store_activations(Activation* out, Bytes a) { vst1q_s8(out, vreinterpretq_s8_u8(a.v)); }
 
-    static Shorts low_halves(F32 a, F32 b) {
-        return {vcombine_s16(low_half(a.lo), low_half(a.hi)), vcombine_s16(low_half(b.lo), low_half(b.hi))};
-    }
-    static Shorts where_greater(Shorts a, int b, int c) {
-        const int16x8_t threshold = vdupq_n_s16(int16_t(b)), then = vdupq_n_s16(int16_t(c));
-        return {vandq_s16(vreinterpretq_s16_u16(vcgtq_s16(a.lo, threshold)), then),
-                vandq_s16(vreinterpretq_s16_u16(vcgtq_s16(a.hi, threshold)), then)};
+    static Shorts shorts(int x) { return {vdupq_n_s16(int16_t(x)), vdupq_n_s16(int16_t(x))}; }
+    static Shorts shorts(F32 a, F32 b) { return {shorts8(a), shorts8(b)}; }
+    static Shorts where_greater(Shorts a, Shorts b, Shorts c) {
+        return {vandq_s16(vreinterpretq_s16_u16(vcgtq_s16(a.lo, b.lo)), c.lo),
+                vandq_s16(vreinterpretq_s16_u16(vcgtq_s16(a.hi, b.hi)), c.hi)};
     }
     static Shorts add(Shorts a, Shorts b) { return {vaddq_s16(a.lo, b.lo), vaddq_s16(a.hi, b.hi)}; }
     static Shorts sub(Shorts a, Shorts b) { return {vsubq_s16(a.lo, b.lo), vsubq_s16(a.hi, b.hi)}; }
@@ -166,8 +164,8 @@ private:
     static float32x4_t add_shifted(float32x4_t a, float32x4_t b) {
         return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a), vshlq_n_u32(vreinterpretq_u32_f32(b), 23)));
     }
-    static float32x4_t masked(float32x4_t a, uint32x4_t mask) {
-        return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), mask));
+    static float32x4_t count_greater4(float32x4_t counts, float32x4_t a, float32x4_t b) {
+        return vreinterpretq_f32_u32(vsubq_u32(vreinterpretq_u32_f32(counts), vcgtq_f32(a, b)));
     }
     template <int kDistance>
     static float32x4_t butterfly4(float32x4_t a) {
@@ -175,7 +173,9 @@ private:
         const uint32x4_t second = kDistance == 1 ? uint32x4_t{0, ~0u, 0, ~0u} : uint32x4_t{0, 0, ~0u, ~0u};
         return vbslq_f32(second, vsubq_f32(partner, a), vaddq_f32(a, partner));
     }
-    static int16x4_t low_half(float32x4_t a) { return vmovn_s32(vreinterpretq_s32_f32(a)); }
+    static int16x8_t shorts8(F32 a) {
+        return vcombine_s16(vmovn_s32(vcvtnq_s32_f32(a.lo)), vmovn_s32(vcvtnq_s32_f32(a.hi)));
+    }
     static int32x4_t dot8(int16x8_t a, int16x8_t b) {
         return vmlal_high_s16(vmull_s16(vget_low_s16(a), vget_low_s16(b)), a, b);
     }

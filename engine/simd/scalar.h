@@ -90,9 +90,10 @@ struct Scalar {
     static F32 abs(F32 a) {
         return each(a, a, [](float x, float) { return float_of(bits_of(x) & 0x7fffffff); });
     }
-    static F32 where_greater(F32 a, F32 b, F32 c) {
-        for (int i = 0; i < F32::kLanes; ++i) c.lane[i] = a.lane[i] > b.lane[i] ? c.lane[i] : 0.0f;
-        return c;
+    static F32 count_greater(F32 counts, F32 a, F32 b) {
+        for (int i = 0; i < F32::kLanes; ++i)
+            counts.lane[i] = float_of(bits_of(counts.lane[i]) + (a.lane[i] > b.lane[i]));
+        return counts;
     }
     template <int kDistance>
     static F32 butterfly(F32 a) {
@@ -174,17 +175,22 @@ struct Scalar {
     }
     static void store_activations(Activation* out, Bytes a) { std::memcpy(out, a.b, sizeof a.b); }
 
-    static Shorts low_halves(F32 a, F32 b) {
+    static Shorts shorts(int x) {
+        Shorts out;
+        for (int16_t& s : out.s) s = int16_t(x);
+        return out;
+    }
+    static Shorts shorts(F32 a, F32 b) {
         Shorts out;
         for (int i = 0; i < 8; ++i) {
-            out.s[i] = int16_t(bits_of(a.lane[i]));
-            out.s[8 + i] = int16_t(bits_of(b.lane[i]));
+            out.s[i] = int16_t(bits_of(a.lane[i] + ExpF32::kRound));
+            out.s[8 + i] = int16_t(bits_of(b.lane[i] + ExpF32::kRound));
         }
         return out;
     }
-    static Shorts where_greater(Shorts a, int b, int c) {
-        for (int16_t& s : a.s) s = int16_t(s > b ? c : 0);
-        return a;
+    static Shorts where_greater(Shorts a, Shorts b, Shorts c) {
+        for (int i = 0; i < 16; ++i) c.s[i] = a.s[i] > b.s[i] ? c.s[i] : int16_t(0);
+        return c;
     }
     static Shorts add(Shorts a, Shorts b) {
         for (int i = 0; i < 16; ++i) a.s[i] = int16_t(a.s[i] + b.s[i]);

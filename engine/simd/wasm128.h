@@ -75,8 +75,9 @@ struct Wasm128 {
     }
 
     static F32 abs(F32 a) { return {wasm_f32x4_abs(a.lo), wasm_f32x4_abs(a.hi)}; }
-    static F32 where_greater(F32 a, F32 b, F32 c) {
-        return {wasm_v128_and(wasm_f32x4_gt(a.lo, b.lo), c.lo), wasm_v128_and(wasm_f32x4_gt(a.hi, b.hi), c.hi)};
+    static F32 count_greater(F32 counts, F32 a, F32 b) {
+        return {wasm_i32x4_sub(counts.lo, wasm_f32x4_gt(a.lo, b.lo)),
+                wasm_i32x4_sub(counts.hi, wasm_f32x4_gt(a.hi, b.hi))};
     }
     template <int kDistance>
     static F32 butterfly(F32 a) {
@@ -168,11 +169,10 @@ struct Wasm128 {
         wasm_v128_store(out + 8, wasm_i16x8_extend_high_i8x16(a.v));
     }
 
-    static Shorts low_halves(F32 a, F32 b) { return {low_halves4(a), low_halves4(b)}; }
-    static Shorts where_greater(Shorts a, int b, int c) {
-        const v128_t threshold = wasm_i16x8_splat(int16_t(b)), then = wasm_i16x8_splat(int16_t(c));
-        return {wasm_v128_and(wasm_i16x8_gt(a.lo, threshold), then),
-                wasm_v128_and(wasm_i16x8_gt(a.hi, threshold), then)};
+    static Shorts shorts(int x) { return {wasm_i16x8_splat(int16_t(x)), wasm_i16x8_splat(int16_t(x))}; }
+    static Shorts shorts(F32 a, F32 b) { return {shorts8(a), shorts8(b)}; }
+    static Shorts where_greater(Shorts a, Shorts b, Shorts c) {
+        return {wasm_v128_and(wasm_i16x8_gt(a.lo, b.lo), c.lo), wasm_v128_and(wasm_i16x8_gt(a.hi, b.hi), c.hi)};
     }
     static Shorts add(Shorts a, Shorts b) { return {wasm_i16x8_add(a.lo, b.lo), wasm_i16x8_add(a.hi, b.hi)}; }
     static Shorts sub(Shorts a, Shorts b) { return {wasm_i16x8_sub(a.lo, b.lo), wasm_i16x8_sub(a.hi, b.hi)}; }
@@ -193,9 +193,10 @@ private:
         return kDistance == 1 ? wasm_i32x4_shuffle(sum, difference, 0, 5, 2, 7)
                               : wasm_i32x4_shuffle(sum, difference, 0, 1, 6, 7);
     }
-    static v128_t low_halves4(F32 a) {
-        const v128_t low = wasm_i32x4_splat(0xffff);
-        return wasm_u16x8_narrow_i32x4(wasm_v128_and(a.lo, low), wasm_v128_and(a.hi, low));
+    static v128_t shorts8(F32 a) {
+        // The integers stand in the low halves: the even ones of both vectors, as 16 bits.
+        const v128_t round = wasm_f32x4_splat(ExpF32::kRound);
+        return wasm_i16x8_shuffle(wasm_f32x4_add(a.lo, round), wasm_f32x4_add(a.hi, round), 0, 2, 4, 6, 8, 10, 12, 14);
     }
     // (a0+a2, a1+a3, b0+b2, b1+b3)
     static v128_t pair_sums(v128_t a, v128_t b) {

@@ -1,4 +1,4 @@
-// The cache's promises, on random rows: what a query sees, what the bytes are, what going back keeps.
+// The promises of the memory of rows, on random rows: what a query sees, what the bytes are, what going back keeps.
 #include "engine/kv/kv_cache.h"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,8 @@ std::unique_ptr<KvCache> open_cache(const KvOptions& options) {
 
 // Writes positions [position, position + n) of all layers and heads; n must stay in a page.
 void write(KvCache& cache, const std::vector<float>& k, const std::vector<float>& v, int n) {
-    ASSERT_TRUE(cache.reserve(n));
+    ThreadPool pool(1);
+    ASSERT_TRUE(cache.reserve(n, best_kernels(), pool));
     const size_t at = size_t(cache.position()) * kRow;
     for (int layer = 0; layer < kShape.n_layers; ++layer)
         for (int head = 0; head < kShape.n_kv_heads; ++head) cache.write(layer, head, n, k.data() + at, v.data() + at);
@@ -43,7 +44,9 @@ void write(KvCache& cache, const std::vector<float>& k, const std::vector<float>
 std::vector<float> run(const KvOptions& options, int64_t positions, int batch, int threads, const char* simd) {
     const auto cache = open_cache(options);
     ThreadPool pool(threads);
-    Attention attention(*cache, kHeads, 64, *find_kernels(simd), pool);
+    Rope rope({std::vector<double>(32, 0.1)});
+    rope.reserve(positions);
+    Attention attention(*cache, rope, kHeads, 64, *find_kernels(simd), pool);
     const auto k = random_rows(size_t(positions), 1), v = random_rows(size_t(positions), 2);
     std::mt19937 rng(3);
     std::normal_distribution<float> normal;
@@ -134,10 +137,12 @@ TEST_P(Policy, TruncateRestoresTheWindow) {
         cache->advance(64);
     }
     for (const int64_t end : {639, 600, 130, 70, 0}) {
-        const bool exact = cache->truncate(end);
+        const auto truncated = cache->truncate(end);
+        ASSERT_TRUE(truncated);
+        const bool exact = *truncated;
         EXPECT_EQ(cache->position(), end);
         EXPECT_TRUE(exact || GetParam().key_window > 0 || GetParam().value_window > 0);
-        const KvSide& keys = cache->keys();
+        const KvSide& keys = cache->rows()->keys();
         for (int64_t p = keys.encoded_for(end - 1); p < end && keys.window() > 0; ++p) {
             const float* row = keys.exact_page(1, 1, p / 64) + p % 64 * 64;
             const float* original = k.data() + size_t(p) * kRow + 64;

@@ -13,7 +13,7 @@ namespace {
 
 uint32_t digest_of(const strata::Model& model, const char* simd, int threads) {
     strata::SessionOptions options;
-    options.kv = {strata::KvType::hq4_0, strata::KvType::hq4_0, 128, 128};
+    options.kv.preset = strata::KvPreset::quality;
     options.simd = simd;
     options.threads = threads;
     const auto session = strata::Session::open(model, options);
