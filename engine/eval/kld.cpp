@@ -64,7 +64,8 @@ template <class Value>
 Estimate estimate(std::span<const KldScore> scores, Value value) {
     const double n = double(scores.size());
     Estimate result;
-    for (const KldScore& score : scores) result.mean += value(score) / n;
+    for (const KldScore& score : scores) result.mean += value(score);
+    result.mean /= n;
     double squares = 0;
     for (const KldScore& score : scores) squares += (value(score) - result.mean) * (value(score) - result.mean);
     if (n > 1) result.se = std::sqrt(squares / (n - 1) / n);
