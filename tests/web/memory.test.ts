@@ -158,20 +158,21 @@ describe.each(homes)('%s', (_home, makeEngine) => {
     });
 
     test('pauses an answer, which goes on where it was', async () => {
-      const story = user('Tell me a story.');
-      const whole = await answer([story], 300);
+      const asked = [user(`Read this: ${long(4)}`), assistant('Thank you.'), user('Tell me a story.')];
+      const whole = await answer(asked, 300);
+      expect((await engine.stats()).positions).toBeGreaterThan(200);
       await engine.reset({ preset: 'quality', budgetBytes: await leastBudget() });
       let begun = '';
       const pausing = (async () => {
-        for await (const piece of engine.generate([story], { temperature: 0, maxTokens: 300 }))
+        for await (const piece of engine.generate(asked, { temperature: 0, maxTokens: 300 }))
           if (piece.kind === 'text') begun += piece.text;
       })();
       expect(await failure(pausing)).toMatchObject({ code: 'budget_full' });
       expect((await engine.stats()).positions).toBe(192);
       expect(whole.startsWith(begun)).toBe(true);
-      expect(await engine.layout()).toHaveLength(2);
+      expect(await engine.layout()).toHaveLength(4);
       await engine.setMemory({ preset: 'quality', budgetBytes: 0 });
-      expect(begun + (await answer([story, assistant(begun)], 300))).toBe(whole);
+      expect(begun + (await answer([...asked, assistant(begun)], 300))).toBe(whole);
     });
 
     test('a smaller budget than the conversation fits is refused', async () => {
@@ -187,11 +188,11 @@ describe.each(homes)('%s', (_home, makeEngine) => {
   });
 
   describe('taking the last turn back', () => {
-    const talk = [page, assistant('Thank you, I have read it.'), user('Tell me a story.')];
+    const talk = [page, assistant('Thank you, I have read it.'), user('Write a page like an old novel.')];
 
     test('another answer is the same answer', async () => {
       const first = await answer(talk, 300);
-      expect(first.length).toBeGreaterThan(600);
+      expect(first.length).toBeGreaterThan(400);
       expect(await answer(talk, 300)).toBe(first);
       expect((await engine.stats()).thawedPositions).toBe(0);
     });
@@ -303,11 +304,11 @@ describe.each(homes)('%s', (_home, makeEngine) => {
 
   test('a memory that pretends to delete does not know what is beyond', async () => {
     const talk = [
-      user('My dog’s name is Biscuit.'),
+      user("My dog's name is Biscuit."),
       assistant('I will remember that.'),
       user(`Read this: ${long(12)}`),
       assistant('Thank you.'),
-      user('What is my dog’s name?'),
+      user("What is my dog's name?"),
     ];
     expect(await answer(talk)).toContain('Biscuit');
     await engine.reset({ preset: 'quality', forgetBeyond: 128 });

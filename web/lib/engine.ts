@@ -83,8 +83,7 @@ class InProcessEngine implements Engine {
         await pause(); // let the progress be shown: opening does not yield
         throwIfAborted(signal);
         check(native.open(size));
-        const memory = options.memory ?? {};
-        check(native.openSession(sessionOptions(memory, threads)));
+        const memory = openMemory(native, options.memory ?? {}, threads);
         this.#loaded = { module, native, memory, ...describeModel(native) };
       } catch (error) {
         dispose(module, native);
@@ -442,6 +441,16 @@ const utf8Length = (text: string) => new TextEncoder().encode(text).length;
 function withBos(native: NativeEngine, tokens: number[]): number[] {
   const missing = native.position() === 0 && native.wantsBos() && native.bos() >= 0 && tokens[0] !== native.bos();
   return missing && tokens.length > 0 ? [native.bos(), ...tokens] : tokens;
+}
+
+/** A model whose heads cannot be compressed (see MemoryOptions) is kept exact rather than refused. */
+function openMemory(native: NativeEngine, memory: MemoryOptions, threads: number): MemoryOptions {
+  const failed = native.openSession(sessionOptions(memory, threads));
+  if (!failed) return memory;
+  if (failed.code !== 'invalid_argument' || 'rows' in memory || memory.budgetBytes) check(failed);
+  const exact: MemoryOptions = { ...memory, preset: 'exact' };
+  check(native.openSession(sessionOptions(exact, threads)));
+  return exact;
 }
 
 function check<T>(reply: T | Failure): T {

@@ -28,7 +28,10 @@ export interface RowMemory {
   valueWindow: number;
 }
 
-/** Default: `{ preset: 'quality', budgetBytes: 0 }`. */
+/**
+ * Default: `{ preset: 'quality', budgetBytes: 0 }`. A model whose head size is no multiple of 16 loads with the preset
+ * `exact` instead: its heads cannot be compressed.
+ */
 export type MemoryOptions = (Partial<TieredMemory> | { rows: Partial<RowMemory> }) & {
   /** For evaluation only: attention sees the newest N tokens and the first 4, as if the others had been deleted. */
   forgetBeyond?: number;
