@@ -177,6 +177,36 @@ TEST(Perplexity, ReportsProgressAndCanBeStopped) {
     EXPECT_EQ(stopped.error().code, ErrorCode::invalid_argument);
 }
 
+TEST(Perplexity, SingleScoresOnlyThePositionsAskedFor) {
+    const auto tokens = some_tokens(200);
+    PplOptions options = with(PplProtocol::single);
+    const auto all = perplexity(shipped_model(), tokens, options);
+    const auto expect_tail = [&](const Result<PplResult>& result, size_t n) {
+        ASSERT_TRUE(result);
+        ASSERT_EQ(result->scores.size(), n);
+        for (size_t i = 0; i < n; ++i) {
+            EXPECT_EQ(result->scores[i].position, int64_t(199 - n + i));
+            EXPECT_EQ(result->scores[i].nll, all->scores[199 - n + i].nll);
+        }
+        EXPECT_EQ(result->kv.positions, 199) << "all of the text is read";
+    };
+    options.from = 150;
+    expect_tail(perplexity(shipped_model(), tokens, options), 49);
+    options.last = 20;
+    expect_tail(perplexity(shipped_model(), tokens, options), 20);
+    options.from = 0;
+    expect_tail(perplexity(shipped_model(), tokens, options), 20);
+    options.last = 1000;
+    expect_tail(perplexity(shipped_model(), tokens, options), 199);
+    options.from = 199;
+    EXPECT_FALSE(perplexity(shipped_model(), tokens, options));
+    options.from = -1;
+    EXPECT_FALSE(perplexity(shipped_model(), tokens, options));
+    PplOptions chunks = with(PplProtocol::chunks, 64);
+    chunks.last = 10;
+    EXPECT_FALSE(perplexity(shipped_model(), tokens, chunks));
+}
+
 TEST(Perplexity, RefusesWhatIsTooShortToScore) {
     EXPECT_FALSE(perplexity(shipped_model(), {}, with(PplProtocol::single)));
     EXPECT_FALSE(perplexity(shipped_model(), some_tokens(1), with(PplProtocol::single)));

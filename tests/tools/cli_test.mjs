@@ -10,8 +10,10 @@ import { after, before, test } from 'node:test';
 const strata = process.env.STRATA ?? 'build/native/strata';
 const model = 'web/public/models/pocket-chat-5.8m-q8_0.gguf';
 const vocabularyOnly = '../shared/data/vocab/ggml-vocab-llama-spm.gguf';
-const commands = ['chat', 'generate', 'ppl', 'bench', 'inspect', 'tokenize'];
+const commands = ['chat', 'generate', 'ppl', 'kld', 'recall', 'bench', 'inspect', 'tokenize'];
 const prose = 'It was a dark night, and the wind blew over the hills. The old man sat by the fire and told a story. ';
+
+const tierKeys = ['name', 'positions', 'key_bits', 'value_bits', 'bytes'];
 
 let folder;
 before(() => {
@@ -103,6 +105,8 @@ test('a file that is no model ends with 1 and names it, for every command', () =
     chat: [],
     generate: ['-p', 'a'],
     ppl: ['--text', model],
+    kld: ['--text', model],
+    recall: ['--filler', model],
     bench: ['-p', '8', '-n', '0'],
     inspect: [],
     tokenize: ['a'],
@@ -147,7 +151,7 @@ test('ppl: jsonl is one object with the promised keys', () => {
   ]);
   assert.deepEqual(Object.keys(record.beyond_window), ['n_scored', 'nll_mean']);
   assert.deepEqual(Object.keys(record.kv), ['policy', 'bytes', 'bytes_fp16', 'bytes_fp32', 'tiers']);
-  for (const tier of record.kv.tiers) assert.deepEqual(Object.keys(tier), ['name', 'positions', 'bytes']);
+  for (const tier of record.kv.tiers) assert.deepEqual(Object.keys(tier), tierKeys);
   assert.equal(stderr, '');
 
   assert.equal(record.command, 'ppl');
@@ -256,6 +260,289 @@ test('ppl: a memory format that does not fit the model', (t) => {
   const smallHeads = '../shared/data/models/stories260K-f32.gguf';
   if (!existsSync(smallHeads)) return t.skip(`${smallHeads} is not here`);
   fails(1, /blocks of 32 .* use fp16 or fp32/, 'ppl', smallHeads, '--text', file('small.txt', prose), '-k', 'q4_0');
+});
+
+test('--kv and --kv-budget: what is refused, and why', () => {
+  const commandLines = [
+    ['ppl', model, '--text', 'x'],
+    ['kld', model, '--text', 'x'],
+    ['generate', model, '-p', 'x'],
+    ['chat', model],
+    ['bench', model],
+  ];
+  for (const line of commandLines) {
+    fails(2, /'best' is none of exact\|quality\|balanced\|max\|delete:N/, ...line, '--kv', 'best');
+    for (const rows of [
+      ['-k', 'fp16'],
+      ['-v', 'fp16'],
+      ['--k-window', '8'],
+      ['--v-window', '8'],
+    ])
+      fails(2, /--kv excludes --(key-type|value-type|k-window|v-window)/, ...line, '--kv', 'max', ...rows);
+    fails(2, /--kv-budget: needs a memory in tiers/, ...line, '--kv-budget', '1GiB');
+    fails(2, /--kv-budget: needs a memory in tiers/, ...line, '--kv', 'delete:128', '--kv-budget', '1GiB');
+    for (const size of ['0', '-1', '1.5GiB', '12 MB', '3mb', 'GiB', '99999999999GiB', '1e9'])
+      fails(2, /--kv-budget: '.*' is no size: 256MiB/, ...line, '--kv', 'max', `--kv-budget=${size}`);
+  }
+  for (const policy of ['delete:', 'delete:0', 'delete:-1', 'delete:1x', 'Quality'])
+    fails(2, /is none of/, 'ppl', model, '--text', 'x', '--kv', policy);
+  fails(2, /--distance-clamp/, 'ppl', model, '--text', 'x', '--distance-clamp', '-1');
+});
+
+test('--kv-budget: sizes in powers of 1000 and of 1024', () => {
+  const text = file('budget.txt', prose.repeat(3));
+  const budget = (size) => ppl('--text', text, '--kv', 'quality', '--kv-budget', size).record.kv.budget_bytes;
+  assert.equal(budget('50000000'), 50_000_000);
+  assert.equal(budget('50MB'), 50_000_000);
+  assert.equal(budget('64MiB'), 64 * 1024 * 1024);
+  assert.equal(budget('1GiB'), 1024 ** 3);
+  assert.equal(budget('1GB'), 1e9);
+  assert.equal(budget('90000kB'), 90e6);
+  fails(1, /budget/, 'ppl', model, '--text', text, '--kv', 'quality', '--kv-budget', '1kB');
+});
+
+test('ppl: a memory in tiers reports its tiers and what it keeps beside them', () => {
+  const text = file('tiers.txt', prose.repeat(20));
+  const { kv } = ppl('--text', text, '--kv', 'max').record;
+  assert.deepEqual(Object.keys(kv), [
+    'policy',
+    'bytes',
+    'bytes_fp16',
+    'bytes_fp32',
+    'tiers',
+    'budget_bytes',
+    'least_budget_bytes',
+    'kept_bytes',
+    'spare_bytes',
+    'thawed_positions',
+  ]);
+  for (const tier of kv.tiers) assert.deepEqual(Object.keys(tier), tierKeys);
+  assert.equal(kv.policy, 'kv=max');
+  assert.equal(kv.budget_bytes, null);
+  const sealed = kv.tiers.find(({ name }) => name === 'K2V2');
+  assert.ok(sealed.positions > 100 && sealed.key_bits < 2.5);
+  assert.equal(
+    kv.tiers.reduce((sum, { bytes }) => sum + bytes, kv.kept_bytes + kv.spare_bytes),
+    kv.bytes,
+  );
+  assert.match(ok('ppl', model, '--text', text, '--kv', 'max').stdout, /K2V2: \d+ tokens/);
+  const exact = ppl('--text', text, '--kv', 'exact').record;
+  assert.equal(exact.nll_mean, ppl('--text', text, '-k', 'fp32', '-v', 'fp32').record.nll_mean);
+});
+
+test('ppl: --from and --last choose what is scored, not what is read', () => {
+  const text = file('tail.txt', prose.repeat(10));
+  const whole = ppl('--text', text).record;
+  const last = ppl('--text', text, '--last', '50').record;
+  assert.equal(last.n_scored, 50);
+  assert.equal(last.last, 50);
+  assert.equal(last.kv.policy, whole.kv.policy);
+  assert.equal(last.kv.bytes, whole.kv.bytes);
+  const from = ppl('--text', text, '--from', String(whole.n_scored - 50)).record;
+  assert.equal(from.nll_mean, last.nll_mean);
+  assert.ok(last.ppl_stderr > 0);
+  fails(1, /none is left to score/, 'ppl', model, '--text', text, '--from', '100000');
+  fails(1, /chunks/, 'ppl', model, '--text', text, '--protocol', 'chunks', '--ctx', '20', '--last', '5');
+});
+
+test('--distance-clamp matters past the trained length only, and is reported', () => {
+  const text = file('clamp.txt', prose.repeat(100));
+  const at = (clamp, n) => ppl('--text', text, '--kv', 'exact', '--max-tokens', n, '--distance-clamp', clamp).record;
+  assert.equal(at('0', '600').distance_clamp, 0);
+  assert.equal(at('0', '600').nll_mean, at('300', '600').nll_mean);
+  assert.notEqual(at('0', '2300').nll_mean, at('300', '2300').nll_mean);
+});
+
+const kld = (...args) => {
+  const { stdout } = ok('kld', model, '--output', 'jsonl', ...args);
+  assert.match(stdout, /^\{[^\n]*\}\n$/, 'exactly one object on stdout');
+  return JSON.parse(stdout);
+};
+
+test('kld: jsonl is one object with the promised keys', () => {
+  const text = file('kld.txt', prose.repeat(40));
+  const scores = join(folder, 'kld.f32');
+  const record = kld('--text', text, '-k', 'q4_0', '-v', 'q4_0', '-j', '2', '--scores', scores);
+  assert.deepEqual(Object.keys(record), [
+    'command',
+    'model',
+    'model_sha256',
+    'text',
+    'n_tokens',
+    'n_scored',
+    'mean_kld',
+    'mean_kld_se',
+    'median_kld',
+    'p99_kld',
+    'p999_kld',
+    'max_kld',
+    'same_top',
+    'same_top_se',
+    'ppl_exact',
+    'ppl',
+    'ppl_ratio',
+    'ppl_ratio_se',
+    'by_age',
+    'kv',
+    'threads',
+    'simd',
+    'commit',
+  ]);
+  assert.equal(record.command, 'kld');
+  assert.equal(record.text, 'kld.txt');
+  assert.equal(record.n_scored, record.n_tokens - 1 - 256);
+  const { median_kld, p99_kld, p999_kld, max_kld } = record;
+  assert.ok(0 < median_kld && median_kld <= p99_kld && p99_kld <= p999_kld && p999_kld <= max_kld);
+  assert.ok(record.same_top > 0.5 && record.same_top <= 1);
+  assert.ok(Math.abs(record.ppl_ratio - record.ppl / record.ppl_exact) < 1e-9);
+  const ages = record.by_age.map(({ from, to }) => [from, to]);
+  assert.deepEqual(
+    ages,
+    [
+      [256, 512],
+      [512, 1024],
+      [1024, 2048],
+    ].slice(0, ages.length),
+  );
+  for (const bucket of record.by_age)
+    assert.deepEqual(Object.keys(bucket), ['from', 'to', 'n', 'mean_kld', 'mean_kld_se', 'nll_diff', 'nll_diff_se']);
+  assert.equal(
+    record.by_age.reduce((sum, { n }) => sum + n, 0),
+    record.n_scored,
+  );
+
+  const bytes = readFileSync(scores);
+  assert.equal(bytes.length, 8 * record.n_scored);
+  let [sum, difference] = [0, 0];
+  for (let at = 0; at < bytes.length; at += 8) {
+    sum += bytes.readFloatLE(at);
+    difference += bytes.readFloatLE(at + 4);
+  }
+  assert.ok(Math.abs(sum / record.n_scored - record.mean_kld) < 1e-6 * record.mean_kld);
+  assert.ok(Math.abs(Math.exp(difference / record.n_scored) - record.ppl_ratio) < 1e-6);
+});
+
+test('kld: the exact memory differs in nothing, and deleting differs more than compressing', () => {
+  const text = file('kld2.txt', prose.repeat(30));
+  const exact = kld('--text', text, '--kv', 'exact');
+  assert.deepEqual([exact.mean_kld, exact.max_kld, exact.same_top, exact.ppl_ratio], [0, 0, 1, 1]);
+  const quality = kld('--text', text, '--kv', 'quality');
+  assert.ok(quality.mean_kld > 0);
+  assert.ok(kld('--text', text, '--kv', 'delete:64').mean_kld > quality.mean_kld);
+});
+
+test('kld: several texts are read one by one and pooled', () => {
+  const [a, b] = [file('a.txt', prose.repeat(20)), file('b.txt', `In the morning, ${prose.repeat(25)}`)];
+  const memory = ['-k', 'hq4_0', '-v', 'hq4_0'];
+  const [first, second] = [kld('--text', a, ...memory), kld('--text', b, ...memory)];
+  const both = kld('--text', a, '--text', b, ...memory);
+  assert.deepEqual(both.text, ['a.txt', 'b.txt']);
+  assert.equal(both.n_tokens, first.n_tokens + second.n_tokens);
+  assert.equal(both.n_scored, first.n_scored + second.n_scored);
+  const pooled = (first.mean_kld * first.n_scored + second.mean_kld * second.n_scored) / both.n_scored;
+  assert.ok(Math.abs(both.mean_kld - pooled) < 1e-9 * pooled);
+});
+
+test('kld: texts that are too short are refused, and text output is a table', () => {
+  fails(1, /short\.txt.*tokens.*258/, 'kld', model, '--text', file('short.txt', prose));
+  const { stdout } = ok('kld', model, '--text', file('table.txt', prose.repeat(30)), '--kv', 'balanced');
+  assert.match(stdout, /KLD +mean [\d.e-]+ \+\/-[\s\S]*same top[\s\S]*256 - +512[\s\S]*kv=balanced/);
+});
+
+const recall = (...args) => {
+  const { stdout } = ok('recall', model, '--output', 'jsonl', ...args);
+  assert.match(stdout, /^\{[^\n]*\}\n$/, 'exactly one object on stdout');
+  return JSON.parse(stdout);
+};
+
+test('recall: jsonl is one object with the promised keys', () => {
+  const filler = file('filler.txt', `${prose}\n`.repeat(100));
+  const memories = ['--kv-list', 'exact,max,delete:64'];
+  const record = recall('--filler', filler, '--ages', '128,300', '--questions', '8', ...memories, '-j', '2');
+  assert.deepEqual(Object.keys(record), [
+    'command',
+    'model',
+    'model_sha256',
+    'filler',
+    'seed',
+    'results',
+    'threads',
+    'simd',
+    'commit',
+  ]);
+  assert.equal(record.command, 'recall');
+  assert.equal(record.filler, 'filler.txt');
+  const rows = record.results.map(({ form, age, policy }) => `${form} ${age} ${policy}`);
+  const expected = ['raw', 'chat'].flatMap((form) =>
+    [128, 300].flatMap((age) => ['exact', 'max', 'delete:64'].map((policy) => `${form} ${age} ${policy}`)),
+  );
+  assert.deepEqual(rows, expected);
+  for (const row of record.results) {
+    assert.deepEqual(Object.keys(row), [
+      'policy',
+      'form',
+      'age',
+      'n',
+      'correct',
+      'accuracy',
+      'se',
+      'n_only_exact',
+      'n_only_this',
+      'diff',
+      'diff_se',
+    ]);
+    assert.equal(row.n, 8);
+    assert.equal(row.accuracy, row.correct / row.n);
+    const exact = record.results.find((other) => other.form === row.form && other.age === row.age);
+    assert.equal(row.correct - exact.correct, row.n_only_this - row.n_only_exact);
+    assert.ok(Math.abs(row.diff - (row.accuracy - exact.accuracy)) < 1e-12);
+  }
+  const correct = (policy) =>
+    record.results.filter((row) => row.policy === policy).reduce((sum, row) => sum + row.correct, 0);
+  assert.ok(correct('exact') > 20, 'of 32');
+  assert.ok(correct('delete:64') < 10);
+});
+
+test('recall: the same seed gives the same result on any number of threads; without exact nothing is compared', () => {
+  const filler = file('filler2.txt', `${prose}\n`.repeat(60));
+  const few = ['--filler', filler, '--ages', '128', '--questions', '5', '--form', 'chat', '--kv-list', 'balanced'];
+  const one = recall(...few, '-j', '1');
+  assert.deepEqual(recall(...few, '-j', '2').results, one.results);
+  assert.equal(one.results[0].n_only_exact, null);
+  assert.equal(one.results[0].diff_se, null);
+  assert.match(ok('recall', model, ...few).stdout, /chat +128 +balanced +5 +[\d.]+ \+\/- [\d.]+ %\n/);
+});
+
+test("recall: conversations are in the file's own chat template, and --dump shows them", () => {
+  const filler = file('filler3.txt', `${prose}\n`.repeat(60));
+  const questions = join(folder, 'questions.jsonl');
+  const few = ['--filler', filler, '--ages', '200', '--questions', '6', '--kv-list', 'exact', '--dump', questions];
+  recall(...few);
+  const dumped = readFileSync(questions, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.equal(dumped.length, 12);
+  const message = (role, text) => `<\\|im_start\\|>${role}\\n${text}<\\|im_end\\|>\\n`;
+  const told = `${message('user', 'My [^<]*')}${message('assistant', '[^<]*')}`;
+  const pasted = `${message('user', 'Read this:\\n[^<]*')}${message('assistant', 'Thank you, I have read it\\.')}`;
+  const asked = `${message('user', '(?:What is|Do you remember) my [^<]*\\?')}<\\|im_start\\|>assistant\\nYour [^<]* is`;
+  const conversation = new RegExp(`^(?:${told})+(?:${pasted})*${asked}$`);
+  for (const { form, age, prompt, answer } of dumped) {
+    assert.ok(Math.abs(age - 200) <= (form === 'raw' ? 0 : 20));
+    assert.ok(prompt.includes(`is${answer}.`), 'the answer has been told');
+    if (form === 'chat') assert.match(prompt, conversation);
+    else assert.match(prompt, /\nWhat is the (.*) of (.*)\? The \1 of \2 is$/);
+  }
+});
+
+test('recall: what is refused', () => {
+  const filler = file('tiny.txt', prose);
+  fails(1, /tiny\.txt.*filler has/, 'recall', model, '--filler', filler);
+  fails(2, /'often' is none of/, 'recall', model, '--filler', filler, '--kv-list', 'exact,often');
+  fails(2, /--ages/, 'recall', model, '--filler', filler, '--ages', '8');
+  fails(2, /--form/, 'recall', model, '--filler', filler, '--form', 'sung');
+  fails(2, /--filler/, 'recall', model);
 });
 
 test('ppl: text output says the same', () => {
