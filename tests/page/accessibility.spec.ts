@@ -39,6 +39,12 @@ for (const colorScheme of ['light', 'dark'] as const) {
         await page.getByRole('button', { name: /^Conversations/ }).click();
         await expectNothingSerious(page, 'rail');
       }
+      await page.getByRole('button', { name: 'Do you still remember?' }).click();
+      const remember = page.getByRole('dialog', { name: 'Do you still remember?' });
+      await expect(remember.getByText('Forgotten')).toBeVisible({ timeout: 60_000 });
+      await expectNothingSerious(page, 'remember');
+      await remember.getByRole('button', { name: 'Done' }).click();
+      if (phone) await page.getByRole('button', { name: /^Conversations/ }).click();
       await page.getByRole('button', { name: 'Settings' }).click();
       await expectNothingSerious(page, 'settings');
       await page.getByRole('button', { name: 'Choose…' }).click();

@@ -1,6 +1,6 @@
 // The memory that is shown is the memory that is there: strip, table, plot and footer say the same.
 import { expect, type Page, test } from '@playwright/test';
-import { answerTo, atRest, longText, message, open, questions, sendButton, valuesPerToken } from './page';
+import { answers, answerTo, ask, atRest, longText, message, open, questions, sendButton, valuesPerToken } from './page';
 
 interface Row {
   tier: string;
@@ -15,7 +15,7 @@ async function openDrawer(page: Page): Promise<void> {
 }
 
 async function table(page: Page): Promise<{ tiers: Row[]; kept: Row; fp16: Row; fp32: Row }> {
-  const rows = await page.locator('.tiers tbody tr, .tiers tfoot tr').evaluateAll((all) =>
+  const rows = await page.locator('.tiers :is(tbody, tfoot) tr:not(.aside)').evaluateAll((all) =>
     all.map((row) => {
       const [tier, tokens, bits, bytes] = [...row.children].map(
         (cell) => cell.textContent?.replace(/\u00a0/g, ' ').trim() ?? '',
@@ -48,6 +48,13 @@ async function slicesOnStrip(page: Page): Promise<{ colour: string; width: numbe
   });
 }
 
+const tierNames = async (page: Page) => (await table(page)).tiers.map(({ tier }) => tier);
+
+function inBytes(shown: string): number {
+  const [, number, unit] = /^([\d.]+)\s(B|KB|MB)$/.exec(shown.trim())!;
+  return Number(number) * { B: 1, KB: 1e3, MB: 1e6 }[unit as 'B' | 'KB' | 'MB'];
+}
+
 const decimal = (bytes: number) =>
   bytes < 999_500 ? `${Math.round(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
@@ -55,10 +62,9 @@ test('after the window, older memory is 4-bit: table, strip and footer agree', a
   await open(page);
   await answerTo(page, longText(700));
   await openDrawer(page);
-  const { tiers: rows, kept, fp16, fp32 } = await table(page);
-  const tiers = rows.slice(0, 3); // then come bytes for no token of their own
-  expect(tiers.map(({ tier }) => tier)).toEqual(['Exact', '4-bit', 'First words']);
-  expect(tiers[0]!.tokens).toBeGreaterThanOrEqual(129);
+  const { tiers, kept, fp16, fp32 } = await table(page);
+  expect(tiers.map(({ tier }) => tier)).toEqual(['Exact', '4-bit', 'Start']);
+  expect(tiers[0]!.tokens).toBeGreaterThan(128); // the newest tile and the two before it
   expect(tiers[0]!.tokens).toBeLessThanOrEqual(192);
   expect(tiers[2]!.tokens).toBe(4);
   expect(kept.tokens).toBe(tiers.reduce((sum, { tokens }) => sum + tokens, 0));
@@ -68,23 +74,36 @@ test('after the window, older memory is 4-bit: table, strip and footer agree', a
   await expect(page.locator('.stats').first()).toContainText(kept.bytes);
 
   // From the oldest to the newest: a thin line for the first words, narrow slices, the window as wide as 32 bits.
-  const [sinks, old, window, ...more] = await slicesOnStrip(page);
+  const [first, old, window, ...more] = await slicesOnStrip(page);
   expect(more).toEqual([]);
-  expect(sinks!.width).toBe(30);
-  expect(sinks!.rows).toBeLessThan(window!.rows);
-  expect(old!.width).toBe(12);
-  expect(window!.width).toBe(30);
+  expect([first!.width, old!.width, window!.width]).toEqual([30, 12, 30]);
+  expect(first!.rows).toBeLessThan(4);
+  expect(first!.colour).toBe(window!.colour);
   expect(old!.colour).not.toBe(window!.colour);
 
   const strip = page.getByRole('slider', { name: 'Position in this conversation' });
   await strip.focus();
   await page.keyboard.press('Home');
-  await expect(strip).toHaveAttribute('aria-valuetext', /turn 1, tokens 0 to /);
+  await expect(strip).toHaveAttribute('aria-valuetext', /^Exact, turn 1, tokens 0 to 3, /);
+  await page.keyboard.press('ArrowDown');
+  await expect(strip).toHaveAttribute('aria-valuetext', /^4-bit, turn 1, tokens 4 to 63, /);
   await page.keyboard.press('End');
   await expect(strip).toHaveAttribute(
     'aria-valuetext',
     new RegExp(`^Exact, turn 1, tokens .* to ${(kept.tokens - 1).toLocaleString('en')}, `),
   );
+});
+
+test('the bytes in the table add up to what is in memory', async ({ page }) => {
+  await open(page);
+  await answerTo(page, longText(700));
+  await answerTo(page, 'Hello.');
+  await openDrawer(page);
+  const sizes = await page
+    .locator('.tiers tbody tr')
+    .evaluateAll((all) => all.map((row) => row.lastElementChild!.textContent!));
+  const sum = sizes.map(inBytes).reduce((total, size) => total + size, 0);
+  expect(sum / inBytes((await table(page)).kept.bytes)).toBeCloseTo(1, 1);
 });
 
 test('the plot is drawn beside the table and reads out what it shows', async ({ page }) => {
@@ -97,53 +116,125 @@ test('the plot is drawn beside the table and reads out what it shows', async ({ 
   await expect(page.locator('.plotfig figcaption')).toContainText(/tokens in .*; plain FP16/);
 });
 
-test('a coarser preset takes effect at once, and is kept', async ({ page }) => {
+test('another preset takes effect at once, is not read again, and is kept', async ({ page }) => {
   await open(page);
   await answerTo(page, longText(900));
   await openDrawer(page);
   const before = await table(page);
-  await page.getByRole('radio', { name: 'Smallest' }).check({ force: true });
-  await expect.poll(async () => (await table(page)).tiers[1]?.tier).toBe('2-bit');
+  await expect(page.getByRole('radio', { name: 'Quality' })).toBeChecked();
+  await page.getByRole('radio', { name: 'Smallest' }).check();
+  await expect.poll(() => tierNames(page)).toEqual(['Exact', '2-bit', 'Start']);
   const after = await table(page);
   expect(after.kept.tokens).toBe(before.kept.tokens);
-  await expect(page.locator('.figure')).toContainText(after.kept.bytes);
+  expect(inBytes(after.kept.bytes)).toBeLessThan(inBytes(before.kept.bytes));
+  await expect(page.getByText(/^Re-reading/)).toHaveCount(0);
+  await expect(page.locator('.presets .note')).toContainText('2\u00a0bits for each older value');
 
+  // More bits make nothing sharper; reading again does.
+  await page.getByRole('radio', { name: 'Quality' }).check();
+  await page.getByRole('button', { name: 'Read it again' }).click();
+  await atRest(page);
+  await expect.poll(() => tierNames(page)).toEqual(['Exact', '4-bit', 'Start']);
+  await expect(page.getByRole('button', { name: 'Read it again' })).toHaveCount(0);
+
+  await page.getByRole('radio', { name: 'Balanced' }).check();
   await page.reload();
-  await expect(sendButton(page)).toBeVisible();
   await atRest(page);
   await openDrawer(page);
-  await expect.poll(async () => (await table(page)).tiers[1]?.tier).toBe('2-bit');
+  await expect.poll(() => tierNames(page)).toEqual(['Exact', '3-bit', 'Start']);
 });
 
-test('a budget makes the oldest memory coarser, and is kept', async ({ page }) => {
+test('the budget slider packs memory while it moves, by keyboard, and says what fits', async ({ page }) => {
   await open(page);
-  await answerTo(page, longText(6000));
+  await answerTo(page, longText(1800));
   await openDrawer(page);
   const slider = page.getByRole('slider', { name: 'Memory may use' });
   await expect(slider).toHaveAttribute('aria-valuetext', 'No limit');
-  const budget = () => page.locator('.budget output').innerText();
-  const coarse = async () => (await table(page)).tiers.some(({ tier }) => /^[23]/.test(tier));
+  const before = await table(page);
   await slider.focus();
-  for (let step = 0; step < 100 && !(await coarse()); ++step) {
-    await page.keyboard.press('ArrowLeft');
-    if (step % 5 === 0) await page.waitForTimeout(400); // moves settle, then memory follows
-  }
-  expect(await coarse()).toBe(true);
-  const { kept } = await table(page);
-  const megabytes = (words: string) => Number.parseFloat(words) * (words.includes('KB') ? 1e-3 : 1);
-  expect(megabytes(kept.bytes)).toBeLessThanOrEqual(megabytes(await budget()) + 0.05);
+  // Home is too little for so much; from there on, the oldest are coarser than those after them.
+  await slider.fill('6');
+  await expect(slider).toHaveAttribute('aria-valuetext', /^[\d.]+\sMB, room for about [\d,]+ tokens$/);
+  await expect.poll(async () => new Set(await tierNames(page)).size).toBeGreaterThan(3);
+  const { tiers, kept } = await table(page);
+  expect(kept.tokens).toBe(before.kept.tokens);
+  const output = page.locator('.budget output');
+  expect(inBytes(kept.bytes)).toBeLessThanOrEqual(inBytes(await output.innerText()));
+  const bits = tiers.slice(0, -1).map((row) => Number.parseFloat(row.bits));
+  expect(bits).toEqual([...bits].sort((a, b) => b - a)); // newest first
+  const colours = new Set((await slicesOnStrip(page)).map(({ colour }) => colour));
+  expect(colours.size).toBe(new Set(tiers.map((row) => row.bits)).size);
+
+  await page.keyboard.press('End');
+  await expect(output).toHaveText('No limit');
+  await page.keyboard.press('ArrowLeft');
+  await expect(output).toHaveText(/MB$/);
 });
 
-test('“Do you still remember?”: the side that compresses does, the one that deletes does not', async ({ page }) => {
+test('a budget below what the conversation needs becomes what it needs', async ({ page }) => {
   await open(page);
-  await page.getByRole('button', { name: 'Do you still remember?' }).first().click();
-  const [keeps, deletes] = [page.locator('.lane').nth(0), page.locator('.lane').nth(1)];
-  await expect(keeps.locator('.verdict')).toContainText('Remembered', { timeout: 60_000 });
-  await expect(deletes.locator('.verdict')).toContainText('Forgotten', { timeout: 60_000 });
-  await expect(keeps.locator('.reply')).toContainText('Biscuit');
-  await expect(deletes.locator('.reply')).not.toContainText('Biscuit');
-  await expect(keeps.locator('.verdict')).toContainText(/All [\d,]+ tokens/);
-  await expect(deletes.locator('.verdict')).toContainText(/132 of [\d,]+ tokens/);
+  await answerTo(page, longText(1800));
+  await openDrawer(page);
+  await page.getByRole('slider', { name: 'Memory may use' }).focus();
+  await page.keyboard.press('Home');
+  await expect(page.getByText(/This conversation needs at least/)).toBeVisible();
+  await expect.poll(() => tierNames(page)).toEqual(['Exact', '2-bit', 'Start']);
+  await expect(page.locator('.fault')).toHaveCount(0);
+});
+
+test('when the budget is full the conversation says so calmly, and goes on with more', async ({ page }) => {
+  await open(page, { memory: { preset: 'quality', budgetBytes: 1 } }); // becomes the least there is
+  await ask(page, longText(700));
+  const notice = page.locator('.fault');
+  await expect(notice).toContainText('The memory budget is full.');
+  await expect(notice).toContainText(/need 2\.\d\sMB/);
+  await expect(notice).toHaveAttribute('role', 'status');
+  await expect(page.getByRole('alert')).toHaveCount(0);
+  await expect(questions(page)).toHaveCount(1);
+  await notice.getByRole('button', { name: /^Raise it to [\d.]+\sMB and go on$/ }).click();
+  await expect(notice).toBeHidden();
+  await expect(answers(page)).not.toBeEmpty();
+  await atRest(page);
+});
+
+test('an answer for which the budget is full pauses, and is continued where it was', async ({ page }) => {
+  await open(page, { memory: { preset: 'quality', budgetBytes: 1 } });
+  await ask(page, 'Read me something.');
+  await expect(page.locator('.fault')).toContainText('The memory budget is full.');
+  const acts = page.locator('.turn.ans.last .acts');
+  await expect(acts).toContainText('Paused: the memory budget is full');
+  const begun = (await answers(page).innerText()).trim();
+  expect(begun.length).toBeGreaterThan(200);
+  await page.getByRole('button', { name: /^Raise it/ }).click();
+  await expect(acts).toContainText(/First word .*tokens\/s/);
+  await atRest(page);
+  const whole = (await answers(page).innerText()).trim();
+  expect(whole.length).toBeGreaterThan(begun.length);
+  expect(whole.startsWith(begun)).toBe(true);
+  await expect(questions(page)).toHaveCount(1);
+});
+
+test('an answer that was stopped can be continued', async ({ page }) => {
+  await open(page);
+  await ask(page, 'Read me something.');
+  await expect(answers(page)).not.toBeEmpty();
+  await page.keyboard.press('Escape');
+  await expect(page.locator('.turn.ans.last .acts')).toContainText('Stopped');
+  const begun = (await answers(page).innerText()).trim();
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await atRest(page);
+  const whole = (await answers(page).innerText()).trim();
+  expect(whole.length).toBeGreaterThan(begun.length);
+  await expect(answers(page)).toHaveCount(1);
+});
+
+test('settings of earlier versions become the default', async ({ page }) => {
+  const memory = { keyType: 'turbo_kv_4b', valueType: 'fp16', keyWindow: 64, valueWindow: 0 };
+  await open(page, { memory } as never);
+  await answerTo(page, longText(300));
+  await openDrawer(page);
+  await expect(page.getByRole('radio', { name: 'Quality' })).toBeChecked();
+  expect(await tierNames(page)).toEqual(['Exact', '4-bit', 'Start']);
 });
 
 test('hovering the strip names a slice, and a click goes there', async ({ page }) => {
@@ -162,7 +253,9 @@ test('hovering the strip names a slice, and a click goes there', async ({ page }
     return y;
   });
   await page.mouse.move(box.x + box.width - 5, box.y + top + 2);
-  await expect(page.locator('.tip')).toContainText(/turn 1/);
+  await expect(page.locator('.tip')).toContainText(/Exact.*turn 1/); // the first words
+  await page.mouse.move(box.x + box.width - 5, box.y + top + 8);
+  await expect(page.locator('.tip')).toContainText(/4-bit.*turn 1/);
   await page.mouse.down();
   await page.mouse.up();
   await expect(questions(page).first()).toBeInViewport();

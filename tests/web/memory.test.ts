@@ -86,14 +86,16 @@ describe.each(homes)('%s', (_home, makeEngine) => {
 
     test('a budget makes the oldest coarser and is kept', async () => {
       await drain(engine.read([page]));
-      const { bytes } = await engine.stats();
-      const budgetBytes =
-        Math.max(await leastBudget(), Math.round((0.97 * ((await leastBudget()) + bytes)) / 2)) + 500_000;
+      const budgetBytes = (await leastBudget()) + 600_000;
       await engine.setMemory({ preset: 'quality', budgetBytes });
       const stats = await engine.stats();
       expect(stats.budgetBytes).toBe(budgetBytes);
       expect(stats.bytes).toBeLessThanOrEqual(budgetBytes);
       expectWhole(stats);
+      const ladder = ['K2V2', 'K3V2', 'K3V3', 'K4V3', 'K4V4'];
+      const sealed = names(stats).slice(1, -1);
+      expect(sealed.length).toBeGreaterThan(1);
+      expect(sealed).toEqual(ladder.filter((name) => sealed.includes(name))); // the older, the coarser
     });
 
     test('memory can change in the middle of an answer', async () => {

@@ -168,7 +168,7 @@ export const text = {
     mixed: (keys: number, values: number) => `${keys}-bit keys, ${values}-bit values`,
     mark: (n: number) => (n === 32 ? 'exact' : n === 16 ? 'FP16' : `${n}-bit`),
     mixedMark: (keys: number, values: number) => `${keys}/${values}-bit`,
-    sinks: 'First words',
+    sinks: 'Start',
   },
 
   strip: {

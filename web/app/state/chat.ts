@@ -103,7 +103,7 @@ export class Chat {
       };
       const { memory } = settings.value;
       const info = await engine.load(source, { memory: { preset: memory.preset }, onProgress, signal });
-      await keepAs(engine, memory);
+      if (memory.budgetBytes > 0) await keepAs(engine, memory).catch(unlessIncompressible);
       if (signal.aborted) throw new StrataError('aborted', '');
       await this.#take(engine, { name, source, info });
     } catch (error) {
@@ -262,7 +262,7 @@ export class Chat {
     } catch (error) {
       this.fault.value = explain(error, { doing: 'answering' });
     }
-    await this.memory.look(engine);
+    await this.#look();
   }
 
   /** What to raise the budget to once it is full. */
@@ -454,6 +454,11 @@ export class Chat {
 }
 
 const isBudgetFull = (error: unknown) => error instanceof StrataError && error.code === 'budget_full';
+
+/** A model whose heads cannot be compressed takes no budget; it is kept exact. */
+function unlessIncompressible(error: unknown): void {
+  if (!(error instanceof StrataError && error.code === 'invalid_argument')) throw error;
+}
 
 /** Applies what is wished, with a budget that the model and the conversation fit. `needed`: what the conversation needs, where that is more. */
 async function keepAs(engine: Engine, { preset, budgetBytes }: TieredMemory): Promise<{ needed?: number }> {
