@@ -118,7 +118,11 @@ inline void add_kv(CLI::App& app, KvOptions& kv) {
     };
     app.add_option("--kv-budget", read_budget, "With --kv: the memory never takes more than this; it gets coarser")
         ->type_name("SIZE");
-    for (CLI::Option* rows : add_kv_rows(app, kv)) policy->excludes(rows);
+    for (CLI::Option* rows : add_kv_rows(app, kv)) {
+        policy->excludes(rows);
+        rows->each([&kv](const std::string&) { kv.preset.reset(); });  // of a command that has one by default
+    }
+    if (kv.preset) policy->default_str(kv_preset_name(*kv.preset));
 }
 
 inline void add_distance_clamp(CLI::App& app, std::optional<int>& distance_clamp) {

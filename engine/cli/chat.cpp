@@ -23,7 +23,7 @@ namespace {
 constexpr const char* kExamples = R"(
 Examples:
   strata chat MODEL
-  strata chat MODEL -k turbo_kv_4b -v q4_0 --k-window 128     with a memory that fades
+  strata chat MODEL --kv max --kv-budget 8MiB                 with a memory that fades within 8 MiB
   printf 'hi\nwho are you?\n' | strata chat MODEL --temp 0    one message a line
 
 In the conversation: /help, /stats, /new, /exit. Ctrl-C stops an answer; a second one, at the prompt, leaves, as does
@@ -178,6 +178,7 @@ Command add_chat(CLI::App& app) {
     add_model(app, arguments->engine.model);
     app.add_option("--system", arguments->system, "System prompt");
     add_sampling(app, arguments->generation);
+    arguments->engine.kv.preset = KvPreset::quality;  // as in the page
     add_kv(app, arguments->engine.kv);
     add_threads(app, arguments->engine.threads);
     app.footer(kExamples);

@@ -79,6 +79,7 @@ Command add_generate(CLI::App& app) {
     auto* chat = app.add_flag("--chat", arguments->chat, "The prompt is a message: answer it");
     app.add_option("--system", arguments->system, "System prompt")->needs(chat);
     add_sampling(app, arguments->generation);
+    arguments->engine.kv.preset = KvPreset::quality;  // as in the page
     add_kv(app, arguments->engine.kv);
     add_threads(app, arguments->engine.threads);
     app.footer(kExamples);

@@ -33,6 +33,7 @@ class FakeEngine implements Engine {
   static reads: Message[][] = [];
   static memory: TieredMemory[] = [];
   static neededBytes = 0; // of the conversation
+  static incompressible = false;
 
   async load(): Promise<ModelInfo> {
     if (FakeEngine.loadFails) throw FakeEngine.loadFails;
@@ -58,6 +59,7 @@ class FakeEngine implements Engine {
   }
   async reset(): Promise<void> {}
   async setMemory(memory: TieredMemory): Promise<void> {
+    if (FakeEngine.incompressible) throw new StrataError('invalid_argument', 'Heads of 8 values.');
     if (memory.budgetBytes > 0 && memory.budgetBytes < FakeEngine.neededBytes) throw budgetFull();
     FakeEngine.memory.push(memory);
   }
@@ -91,6 +93,7 @@ beforeEach(async () => {
     reads: [],
     memory: [],
     neededBytes: 0,
+    incompressible: false,
   });
   settings.value = defaults;
   store = new TabStore();
@@ -220,6 +223,14 @@ describe('memory', () => {
     FakeEngine.memory = [];
     await chat.open(source, 'Other');
     expect(FakeEngine.memory).toEqual([{ preset: 'max', budgetBytes: 5000 }]);
+  });
+
+  test('a model that takes no budget opens without one', async () => {
+    settings.value = { ...defaults, memory: { preset: 'max', budgetBytes: 5000 } };
+    FakeEngine.incompressible = true;
+    await chat.open(source, 'Odd');
+    expect(chat.model.value?.name).toBe('Odd');
+    expect(chat.fault.value).toBeUndefined();
   });
 
   test('a budget that the conversation does not fit becomes the least that it fits', async () => {
