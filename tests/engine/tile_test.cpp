@@ -152,6 +152,25 @@ TEST(TileLayout, DemotingDropsBits) {
 
 // ---- the encoder
 
+TEST(Hadamard, HasTheBitsOfThePlainLoops) {
+    for (int n = 4; n <= 512; n *= 2) {
+        std::vector<float> expected(static_cast<size_t>(n));
+        for (float& v : expected) v = float(int(rng() % 2001) - 1000) * 0.001f;
+        auto actual = expected;
+        float* x = expected.data();
+        for (int half = 1; half < n; half *= 2)
+            for (int i = 0; i < n; i += 2 * half)
+                for (int j = i; j < i + half; ++j) {
+                    const float a = x[j], b = x[j + half];
+                    x[j] = a + b;
+                    x[j + half] = a - b;
+                }
+        for (float& v : expected) v *= 1.0f / std::sqrt(float(n));
+        hadamard_block(actual.data(), n);
+        EXPECT_EQ(actual, expected) << n;
+    }
+}
+
 TEST(TileEncoder, OctavesAreExact) {
     for (int e = -2016; e <= 2016; ++e) EXPECT_NEAR(sixteenth_octave(e) / std::exp2(e / 16.0), 1.0, 1e-7) << e;
     EXPECT_EQ(sixteenth_octave(-32), 0.25f);
