@@ -2,6 +2,7 @@
 #pragma once
 #include "engine/base/printable.h"
 #include "engine/base/result.h"
+#include "engine/eval/guard.h"
 #include "engine/eval/kld.h"
 #include "engine/eval/logits_digest.h"
 #include "engine/eval/perplexity.h"

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -55,6 +56,11 @@ val to_js(const KvStats& stats) {
     object.set("bytesFp16", double(stats.bytes_fp16));
     object.set("bytesFp32", double(stats.bytes_fp32));
     object.set("tiers", tiers);
+    object.set("budgetBytes", double(stats.budget_bytes));
+    object.set("leastBudgetBytes", double(stats.least_budget_bytes));
+    object.set("keptBytes", double(stats.kept_bytes));
+    object.set("spareBytes", double(stats.spare_bytes));
+    object.set("thawedPositions", double(stats.thawed_positions));
     object.set("heapBytes", double(emscripten_get_heap_size()));
     return object;
 }
@@ -66,19 +72,30 @@ void take(const val& options, const char* name, T& field) {
     if (!value.isUndefined()) field = value.as<T>();
 }
 
+// A value out of a list, by its name.
+template <class T, size_t N>
+Result<T> named(const char* what, const std::string& text, const T (&known)[N], const char* (*name_of)(T)) {
+    std::string names;
+    for (const T each : known) {
+        if (text == name_of(each)) return each;
+        names += std::string(" ") + name_of(each);
+    }
+    return Error{ErrorCode::invalid_argument, std::string(what) + " \"" + text + "\" is unknown; known:" + names};
+}
+
+Result<KvPreset> preset_named(const std::string& text) { return named("preset", text, kKvPresets, kv_preset_name); }
+
 Status take(const val& options, const char* name, KvType& field) {
     const val value = options[name];
     if (value.isUndefined()) return Done{};
-    const auto text = value.as<std::string>();
-    const auto type = kv_type_from_name(text);
-    if (type) {
-        field = *type;
-        return Done{};
-    }
-    std::string known;
-    for (const KvType each : kKvTypes) known += std::string(" ") + kv_type_name(each);
-    return Error{ErrorCode::invalid_argument, std::string(name) + ": unknown type \"" + text + "\"; known:" + known};
+    const auto type = named(name, value.as<std::string>(), kKvTypes, kv_type_name);
+    if (!type) return type.error();
+    field = *type;
+    return Done{};
 }
+
+// web/lib has checked it; a conversion out of range would be undefined all the same.
+uint64_t byte_count(double value) { return value >= 0 && value < 9e15 ? uint64_t(value) : 0; }
 
 Result<SessionOptions> session_options(const val& options) {
     SessionOptions result;
@@ -88,6 +105,16 @@ Result<SessionOptions> session_options(const val& options) {
     if (!value) return value.error();
     take(options, "keyWindow", result.kv.key_window);
     take(options, "valueWindow", result.kv.value_window);
+    if (const val preset = options["preset"]; !preset.isUndefined()) {
+        const auto named = preset_named(preset.as<std::string>());
+        if (!named) return named.error();
+        result.kv.preset = *named;
+    }
+    double budget = 0;
+    take(options, "budgetBytes", budget);
+    result.kv.budget_bytes = byte_count(budget);
+    take(options, "visibleWindow", result.kv.visible_window);
+    if (const val clamp = options["distanceClamp"]; !clamp.isUndefined()) result.distance_clamp = clamp.as<int>();
     take(options, "threads", result.threads);
     return result;
 }
@@ -185,9 +212,41 @@ public:
         return val::undefined();
     }
     val append(const val& ids) { return to_js(session_->append(emscripten::convertJSArrayToNumberVector<int>(ids))); }
+    void begin_turn() { session_->begin_turn(); }
     val truncate(double n) {
         const auto exact = session_->truncate(int64_t(n));
         return exact ? val(*exact) : failure(exact.error());
+    }
+    val set_memory(const std::string& preset, double budget_bytes) {
+        const auto named = preset_named(preset);
+        return named ? to_js(session_->set_memory(*named, byte_count(budget_bytes))) : failure(named.error());
+    }
+    val save() const {
+        const auto bytes = session_->save();
+        if (!bytes) return failure(bytes.error());
+        return val(emscripten::typed_memory_view(bytes->size(), bytes->data())).call<val>("slice");
+    }
+    // The conversation in memory ends only once the snapshot has proved whole. Its threads are the ones that the new
+    // one will use, so the proof runs without.
+    val restore(const val& snapshot, const val& options) {
+        const auto wanted = session_options(options);
+        if (!wanted) return failure(wanted.error());
+        const auto size = snapshot["length"].as<size_t>();
+        const std::unique_ptr<uint8_t[]> bytes(new (std::nothrow) uint8_t[size]);
+        if (!bytes)
+            return failure({ErrorCode::out_of_memory, "a snapshot of " + std::to_string(size) +
+                                                          " bytes does not fit beside the conversation in memory"});
+        val(emscripten::typed_memory_view(size, bytes.get())).call<void>("set", snapshot);
+        SessionOptions alone = *wanted;
+        alone.threads = 1;
+        auto proved = Session::restore(*model_, {bytes.get(), size}, alone);
+        if (!proved) return failure(proved.error());
+        generation_.reset();
+        session_ = std::move(*proved);
+        if (wanted->threads == 1) return val::undefined();
+        auto session = Session::restore(*model_, {bytes.get(), size}, *wanted);
+        if (session) session_ = std::move(*session);  // else it goes on with one thread
+        return val::undefined();
     }
     val start(const val& options) {
         auto generation = Generation::start(*session_, generation_options(options));
@@ -257,7 +316,11 @@ EMSCRIPTEN_BINDINGS(engine) {
         .function("wantsBos", &Engine::wants_bos)
         .function("openSession", &Engine::open_session)
         .function("append", &Engine::append)
+        .function("beginTurn", &Engine::begin_turn)
         .function("truncate", &Engine::truncate)
+        .function("setMemory", &Engine::set_memory)
+        .function("save", &Engine::save)
+        .function("restore", &Engine::restore)
         .function("start", &Engine::start)
         .function("step", &Engine::step)
         .function("stats", &Engine::stats)

@@ -7,10 +7,14 @@ export interface Failure {
 
 /** What is left out keeps the engine's default (engine/kv/kv_options.h, engine/session.h). */
 export interface SessionOptions {
+  preset?: string; // with one: tiles in tiers. Without: rows, as the next four say
+  budgetBytes?: number;
   keyType?: string;
   valueType?: string;
   keyWindow?: number;
   valueWindow?: number;
+  visibleWindow?: number;
+  distanceClamp?: number;
   threads?: number;
 }
 
@@ -63,7 +67,13 @@ export interface NativeEngine {
 
   openSession(options: SessionOptions): Failure | undefined;
   append(ids: number[]): Failure | undefined;
+  beginTurn(): void;
+  /** Whether what follows will be bit for bit what it would have been the first time. */
   truncate(position: number): boolean | Failure;
+  setMemory(preset: string, budgetBytes: number): Failure | undefined;
+  save(): Uint8Array | Failure;
+  /** Of the options, only `threads` counts. On failure the conversation in memory is as it was. */
+  restore(snapshot: Uint8Array, options: SessionOptions): Failure | undefined;
   start(options: GenerationOptions): Failure | undefined;
   step(): Step | Failure;
   stats(): {
@@ -73,6 +83,11 @@ export interface NativeEngine {
     bytesFp16: number;
     bytesFp32: number;
     tiers: { name: string; first: number; positions: number; keyBits: number; valueBits: number; bytes: number }[];
+    budgetBytes: number;
+    leastBudgetBytes: number;
+    keptBytes: number;
+    spareBytes: number;
+    thawedPositions: number;
     heapBytes: number;
   };
   position(): number;

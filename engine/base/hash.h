@@ -1,4 +1,5 @@
-// FNV-1a, 64 bits (Fowler, Noll and Vo): tells damage and mix-ups, not attacks. One changed byte always changes the hash.
+// FNV-1a, 64 bits (Fowler, Noll and Vo): tells damage and mix-ups, not attacks. One changed byte always changes the
+// hash.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -33,6 +33,7 @@ struct KldArguments {
     std::vector<std::string> texts;
     std::string scores;
     int64_t max_tokens = 0;  // of each text; 0: all
+    bool guard = false;
     OutputFormat output = OutputFormat::text;
 };
 
@@ -41,12 +42,19 @@ struct Measurement {
     std::vector<KldScore> scores;
     int64_t n_tokens = 0;
     KvStats kv;  // at the end of the last text
+    GuardResult guard;
 };
 
 Result<Measurement> measure(const Model& model, const KldArguments& arguments) {
     Measurement measured;
     KldOptions options;
     options.session = arguments.engine.session();
+    if (arguments.guard) {
+        const auto guarded = guard(model, options.session);
+        if (!guarded) return guarded.error();
+        measured.guard = *guarded;
+        options.session.kv.guarded_layers = guarded->guarded_layers;
+    }
     for (const std::string& text : arguments.texts) {
         const auto tokens = text_tokens(model.tokenizer(), text, arguments.max_tokens);
         if (!tokens) return tokens.error();
@@ -125,6 +133,10 @@ Json to_json(const KldArguments& arguments, const ModelFile& model, const Measur
         {"commit", build.commit},
     };
     add_distance_clamp(json, arguments.engine.distance_clamp);
+    if (arguments.guard)
+        json["guard"] = {{"kld_without", measured.guard.kld_without},
+                         {"kld", measured.guard.kld},
+                         {"guarded_layers", measured.guard.guarded_layers}};
     return json;
 }
 
@@ -182,6 +194,8 @@ Command add_kld(CLI::App& app) {
     app.add_option("--max-tokens", arguments->max_tokens, "Read only the first N tokens of each text")
         ->check(CLI::Range(int64_t(1), int64_t(1) << 40))
         ->type_name("N");
+    app.add_flag("--guard", arguments->guard,
+                 "First find the layers whose keys this model cannot keep in few bits, and keep those at 8");
     app.add_option("--scores", arguments->scores,
                    "Write two float32 for each scored position: KLD, and NLL less that of the exact memory")
         ->type_name("FILE");

@@ -233,14 +233,62 @@ void unpack_tile(TileSide side, const TileView& tile, int head_dim, uint8_t* cod
     }
 }
 
-// By way of all codes: the pages are read and written in different orders.
+namespace {
+
+// n bytes of a page of high bits, from two lines of nibbles: the codes of four rows.
+void regroup_high(const uint8_t* first, const uint8_t* second, int n, uint8_t* out) {
+    for (int i = 0; i < n; ++i)
+        out[i] = uint8_t((first[i] >> 2 & 3) | (first[i] >> 4 & 12) | (second[i] << 2 & 48) | (second[i] & 192));
+}
+
+// n bytes of a page of middle bits, from four lines of nibbles, `stride` bytes apart: the codes of eight rows.
+void regroup_middle(const uint8_t* lines, int stride, int n, uint8_t* out) {
+    for (int i = 0; i < n; ++i) {
+        const uint8_t *a = lines + i, *b = a + stride, *c = b + stride, *d = c + stride;
+        out[i] = uint8_t((*a >> 1 & 1) | (*a >> 4 & 2) | (*b << 1 & 4) | (*b >> 2 & 8) | (*c << 3 & 16) | (*c & 32) |
+                         (*d << 5 & 64) | (*d << 2 & 128));
+    }
+}
+
+// A line of nibbles: two rows of codes, as many columns as one page has.
+struct Nibbles {
+    uint8_t pages[4][8 * kMaxHeadDim];
+    int line_bytes;
+    const uint8_t* line(int page, int index) const { return pages[page] + index * line_bytes; }
+};
+
+// Keys: a page splits rows, and has 8 lines of nibbles.
+void regroup_keys(const Nibbles& from, int head_dim, bool middle, uint8_t* const* pages) {
+    for (int q = 0; q < 16; ++q)
+        regroup_high(from.line(q / 4, q % 4 * 2), from.line(q / 4, q % 4 * 2 + 1), head_dim,
+                     pages[q / 8] + q % 8 * head_dim);
+    for (int o = 0; o < 8 && middle; ++o)
+        regroup_middle(from.line(o / 2, o % 2 * 4), head_dim, head_dim, pages[2] + o * head_dim);
+}
+
+// Values: a page splits columns, and has head_dim / 2 lines of nibbles.
+void regroup_values(const Nibbles& from, int head_dim, bool middle, uint8_t* const* pages) {
+    for (int page = 0; page < 4; ++page) {
+        for (int q = 0; q < head_dim / 4; ++q)
+            regroup_high(from.line(page, 2 * q), from.line(page, 2 * q + 1), 16,
+                         pages[page / 2] + q * 32 + page % 2 * 16);
+        for (int o = 0; o < head_dim / 8 && middle; ++o)
+            regroup_middle(from.line(page, 4 * o), 16, 16, pages[2] + o * 64 + page * 16);
+    }
+}
+
+}  // namespace
+
+// Two high bits are where they are already when there are three.
 void demote_tile(TileSide side, uint8_t* const* pages, int head_dim, int from_bits, int to_bits) {
-    uint8_t codes[kMaxCodes];
-    TileView tile{nullptr, {}, from_bits};
-    std::copy_n(pages, tile_pages(from_bits), tile.pages);
-    unpack_tile(side, tile, head_dim, codes);
-    for (int i = 0; i < kTilePositions * head_dim; ++i) codes[i] = uint8_t(codes[i] << (4 - from_bits));
-    pack_tile(side, codes, head_dim, to_bits, pages);
+    if (from_bits == 3) return;
+    Nibbles from;
+    from.line_bytes = side == TileSide::keys ? head_dim : 16;
+    for (int i = 0; i < 4; ++i) std::copy_n(pages[i], tile_page_bytes(head_dim), from.pages[i]);
+    if (side == TileSide::keys)
+        regroup_keys(from, head_dim, to_bits == 3, pages);
+    else
+        regroup_values(from, head_dim, to_bits == 3, pages);
 }
 
 void decode_tile(TileSide side, const TileView& tile, int head_dim, float* out) {

@@ -35,9 +35,9 @@ struct KvOptions {
     int value_window = 0;  // the same for values
 
     // ---- tiles
-    std::optional<KvPreset> preset = {};  // set: the fields above are not read
-    uint64_t budget_bytes = 0;                      // of the whole memory; 0: no budget
-    std::vector<int> guarded_layers = {};           // layers whose sealed keys are kept at 8 bits, whatever the tier
+    std::optional<KvPreset> preset = {};   // set: the fields above are not read
+    uint64_t budget_bytes = 0;             // of the whole memory; 0: no budget
+    std::vector<int> guarded_layers = {};  // layers whose sealed keys are kept at 8 bits, whatever the tier
 
     // ---- both, for evaluation only
     // A query sees the newest N positions and the first kSinkPositions, as if the others had been deleted; 0: all.

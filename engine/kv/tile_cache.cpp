@@ -16,6 +16,14 @@ constexpr TileSide kSides[] = {TileSide::keys, TileSide::values};
 
 int bits_of_side(TileSide side, Tier tier) { return side == TileSide::keys ? key_bits(tier) : value_bits(tier); }
 
+// Heads that cannot be sealed can still be kept exact.
+Status check_head(const KvShape& shape, KvPreset preset, uint64_t budget_bytes) {
+    if (tile_fits(shape.head_dim) || (preset == KvPreset::exact && budget_bytes == 0)) return Done{};
+    return Error{ErrorCode::invalid_argument,
+                 "compressed memory takes heads of 16 to 512 values in steps of 16, and a head of this model has " +
+                     std::to_string(shape.head_dim) + ": use the preset exact, without a budget"};
+}
+
 std::string mib(uint64_t bytes) {
     const uint64_t tenths = (bytes * 10 + (1 << 20) - 1) >> 20;
     return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MiB";
@@ -46,9 +54,7 @@ TileCache::TileCache(const KvShape& shape, const KvOptions& options)
 
 Result<std::unique_ptr<TileCache>> TileCache::create(const KvShape& shape, const KvOptions& options) {
     const auto invalid = [](const std::string& message) { return Error{ErrorCode::invalid_argument, message}; };
-    if (!tile_fits(shape.head_dim))
-        return invalid("tiled memory takes heads of 16 to 512 values in steps of 16, and a head of this model has " +
-                       std::to_string(shape.head_dim) + ": use the row format fp16");
+    if (const Status fits = check_head(shape, *options.preset, options.budget_bytes); !fits) return fits.error();
     for (size_t i = 0; i < options.guarded_layers.size(); ++i) {
         const int layer = options.guarded_layers[i];
         if (layer < 0 || layer >= shape.n_layers || (i > 0 && layer <= options.guarded_layers[i - 1]))
@@ -394,6 +400,7 @@ Status TileCache::set_memory(KvPreset preset, uint64_t budget_bytes, const Kerne
         return Error{ErrorCode::invalid_argument, "a memory budget of " + mib(budget_bytes) +
                                                       " is too small: the exact window of this model takes " +
                                                       mib(least_budget_bytes()) + ". The budget stays as it was"};
+    if (const Status fits = check_head(shape_, preset, budget_bytes); !fits) return fits.error();
     const int64_t newest = int64_t(tiles_.size()) - 1;
     const auto policy = plan(preset, budget_bytes, newest);
     if (!policy) return policy.error();

@@ -270,6 +270,14 @@ TEST(TileCache, RaisingABudgetRestoresNothing) {
     }
 }
 
+TEST(TileCache, HeadsThatTilesDoNotFitAreKeptExactOrRefused) {
+    EXPECT_EQ(KvCache::create({2, 2, 8}, tiled(KvPreset::quality)).error().code, ErrorCode::invalid_argument);
+    Memory memory({2, 2, 8}, tiled(KvPreset::exact));
+    memory.grow(400, 64);
+    EXPECT_EQ(memory.cache().stats().bytes_fp32, 400u * 2 * 2 * 2 * 8 * 4);
+    EXPECT_FALSE(memory.tiles().set_memory(KvPreset::max, 0, memory.kernels(), memory.pool()));
+}
+
 // ---- sinks, and a memory that pretends to delete
 
 TEST(TileCache, TheFirstPositionsStayExact) {

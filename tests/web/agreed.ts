@@ -12,5 +12,5 @@ export const agreed = {
   signature: constant('kSignature'),
   digest: constant('kLogitsDigest'),
   tokens: Array.from({ length: constant('kDigestTokens') }, (_, i) => 3 + ((i * 7919) % 4000)),
-  memory: { keyType: 'hq4_0', valueType: 'hq4_0', keyWindow: 128, valueWindow: 128 },
+  memory: { preset: 'quality' },
 };

@@ -1,8 +1,9 @@
 // The chat against an engine that does as it is told: what is shown, what is saved, and what becomes of failures.
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Chat } from '../../web/app/state/chat';
+import { defaults, settings } from '../../web/app/state/settings';
 import { TabStore } from '../../web/app/state/store';
-import { type Engine, type Message, type ModelInfo, type Piece, StrataError } from '../../web/lib';
+import { type Engine, type Message, type ModelInfo, type Piece, StrataError, type TieredMemory } from '../../web/lib';
 
 const info: ModelInfo = {
   name: 'Test',
@@ -20,12 +21,18 @@ const info: ModelInfo = {
   threads: 1,
 };
 
-/** Answers with `words`, one piece each; waits before a word that is `wait`, dies at one that is `die`. */
+const leastBudgetBytes = 1000;
+const budgetFull = () =>
+  new StrataError('budget_full', `The next 64 tokens need more (${FakeEngine.neededBytes} bytes).`);
+
+/** Answers with `words`, one piece each; waits before `wait`, dies at `die`, has no more memory at `full`. */
 class FakeEngine implements Engine {
   static answer: string[] = [];
   static loadFails: StrataError | undefined;
   static generated: Message[][] = [];
   static reads: Message[][] = [];
+  static memory: TieredMemory[] = [];
+  static neededBytes = 0; // of the conversation
 
   async load(): Promise<ModelInfo> {
     if (FakeEngine.loadFails) throw FakeEngine.loadFails;
@@ -36,6 +43,7 @@ class FakeEngine implements Engine {
     yield { kind: 'reading', done: 3, total: 3 };
     let said = 0;
     for (const word of FakeEngine.answer) {
+      if (word === 'full') throw budgetFull();
       if (word === 'die') throw new StrataError('worker_died', 'The worker stopped.');
       if (word === 'wait') await new Promise<void>((go) => signal?.addEventListener('abort', () => go()));
       if (signal?.aborted) break;
@@ -49,8 +57,18 @@ class FakeEngine implements Engine {
     yield { kind: 'reading', done: 1, total: 1 };
   }
   async reset(): Promise<void> {}
+  async setMemory(memory: TieredMemory): Promise<void> {
+    if (memory.budgetBytes > 0 && memory.budgetBytes < FakeEngine.neededBytes) throw budgetFull();
+    FakeEngine.memory.push(memory);
+  }
+  async save() {
+    return { memory: new Uint8Array(), turns: [] };
+  }
+  async restore(): Promise<void> {}
   async stats() {
-    return { policy: '', positions: 1, bytes: 8, bytesFp16: 4, bytesFp32: 8, tiers: [], heapBytes: 8 };
+    const { budgetBytes } = FakeEngine.memory.at(-1) ?? { budgetBytes: 0 };
+    const bytes = { bytes: 8, bytesFp16: 4, bytesFp32: 8, budgetBytes, leastBudgetBytes, keptBytes: 0, spareBytes: 0 };
+    return { policy: '', positions: 1, ...bytes, tiers: [], thawedPositions: 0, heapBytes: 8 };
   }
   async layout() {
     return [];
@@ -66,7 +84,15 @@ let store: TabStore;
 let chat: Chat;
 
 beforeEach(async () => {
-  Object.assign(FakeEngine, { answer: ['Hel', 'lo.'], loadFails: undefined, generated: [], reads: [] });
+  Object.assign(FakeEngine, {
+    answer: ['Hel', 'lo.'],
+    loadFails: undefined,
+    generated: [],
+    reads: [],
+    memory: [],
+    neededBytes: 0,
+  });
+  settings.value = defaults;
   store = new TabStore();
   chat = new Chat(() => new FakeEngine(), store);
   await chat.open(source, 'Test');
@@ -172,6 +198,76 @@ describe('failures', () => {
     expect(chat.fault.value).toBeUndefined();
     expect(await saved()).toEqual(['Hi', 'Hello.']);
   });
+});
+
+describe('memory', () => {
+  test('changes without reading anything again, and is remembered', async () => {
+    await chat.send('Hi');
+    await chat.setMemory({ preset: 'balanced', budgetBytes: 5000 });
+    expect(FakeEngine.memory.at(-1)).toEqual({ preset: 'balanced', budgetBytes: 5000 });
+    expect(FakeEngine.reads).toEqual([]);
+    expect(settings.value.memory).toEqual({ preset: 'balanced', budgetBytes: 5000 });
+    expect(chat.memory.stats.value?.budgetBytes).toBe(5000);
+  });
+
+  test('is never given less than the model needs', async () => {
+    await chat.setMemory({ preset: 'quality', budgetBytes: 10 });
+    expect(FakeEngine.memory.at(-1)!.budgetBytes).toBe(leastBudgetBytes);
+  });
+
+  test('the next model is given what was wished, too', async () => {
+    await chat.setMemory({ preset: 'max', budgetBytes: 5000 });
+    FakeEngine.memory = [];
+    await chat.open(source, 'Other');
+    expect(FakeEngine.memory).toEqual([{ preset: 'max', budgetBytes: 5000 }]);
+  });
+
+  test('a budget that the conversation does not fit becomes the least that it fits', async () => {
+    FakeEngine.neededBytes = 3000;
+    await chat.setMemory({ preset: 'quality', budgetBytes: 2000 });
+    expect(FakeEngine.memory.at(-1)!.budgetBytes).toBe(3000);
+    expect(settings.value.memory.budgetBytes).toBe(3000);
+    expect(chat.neededBytes.value).toBe(3000);
+    expect(chat.fault.value).toBeUndefined();
+  });
+
+  test('an answer for which it is full pauses, and goes on once it may have more', async () => {
+    await chat.setMemory({ preset: 'quality', budgetBytes: 2000 });
+    Object.assign(FakeEngine, { answer: ['Half', 'full'], neededBytes: 2100 });
+    await chat.send('Hi');
+    expect(shown()).toEqual(['Hi', 'Half']);
+    expect(chat.conversation.value.turns[1]!.end!.reason).toBe('budget_full');
+    expect(chat.fault.value).toMatchObject({ code: 'budget_full', wayOn: 'more memory', neededBytes: 2100 });
+    FakeEngine.answer = [' and half.'];
+    await chat.goOnWithMore(2100);
+    expect(FakeEngine.memory.at(-1)!.budgetBytes).toBe(4000);
+    expect(FakeEngine.generated.at(-1)!.at(-1)).toEqual({ role: 'assistant', content: 'Half' });
+    expect(shown()).toEqual(['Hi', 'Half and half.']);
+    expect(await saved()).toEqual(['Hi', 'Half and half.']);
+    expect(chat.fault.value).toBeUndefined();
+  });
+
+  test('a question for which it is full is answered once it may have more', async () => {
+    await chat.setMemory({ preset: 'quality', budgetBytes: 2000 });
+    Object.assign(FakeEngine, { answer: ['full'], neededBytes: 2100 });
+    await chat.send('Hi');
+    expect(shown()).toEqual(['Hi']);
+    FakeEngine.answer = ['Hello.'];
+    await chat.goOnWithMore(2100);
+    expect(shown()).toEqual(['Hi', 'Hello.']);
+  });
+});
+
+test('an answer that was stopped can be continued', async () => {
+  FakeEngine.answer = ['Once ', 'wait', 'never'];
+  const sent = chat.send('A story');
+  await expect.poll(() => chat.live.value).toBe('Once ');
+  await chat.stop();
+  await sent;
+  FakeEngine.answer = ['upon a time.'];
+  await chat.continueAnswer();
+  expect(shown()).toEqual(['A story', 'Once upon a time.']);
+  expect(chat.conversation.value.turns[1]!.end!.reason).toBe('end_of_turn');
 });
 
 describe('conversations', () => {

@@ -24,7 +24,7 @@ beforeAll(async () => {
   engine = createEngine(nodeHost);
   info = await engine.load({ kind: 'file', file });
 });
-beforeEach(() => engine.reset({ keyType: 'fp16', valueType: 'fp16', keyWindow: 0, valueWindow: 0 }));
+beforeEach(() => engine.reset({ rows: { keyType: 'fp16', valueType: 'fp16' } })); // as the reference
 afterAll(() => engine.close());
 
 async function drain(pieces: AsyncIterable<Piece>): Promise<{ text: string; end: End; reading: number[] }> {
@@ -169,6 +169,40 @@ describe('special tokens', () => {
   });
 });
 
+describe('an answer at the end of the conversation', () => {
+  const question = user('Tell me a story.');
+  const begin = async (maxTokens: number) => (await say([question], { maxTokens })).text;
+
+  test('goes on as if it had never stopped', async () => {
+    const whole = await begin(40);
+    await engine.reset();
+    const begun = await begin(12);
+    const { text, end } = await say([question, assistant(begun)], { maxTokens: 28 });
+    expect(begun + text).toBe(whole);
+    expect(end.promptTokens).toBe(0);
+    expect(await engine.layout()).toHaveLength(2);
+    expect(
+      (await say([question, assistant(whole), user('Thank you.')], { maxTokens: 1 })).end.promptTokens,
+    ).toBeLessThan(20);
+  });
+
+  test('goes on after it was read again', async () => {
+    const whole = await begin(40);
+    await engine.reset();
+    const begun = await begin(12);
+    await engine.reset();
+    expect(begun + (await say([question, assistant(begun)], { maxTokens: 28 })).text).toBe(whole);
+  });
+
+  test('goes on where something else has been said since', async () => {
+    const whole = await begin(40);
+    await engine.reset();
+    const begun = await begin(12);
+    await say([question, assistant(begun), user('Stop it.')]);
+    expect(begun + (await say([question, assistant(begun)], { maxTokens: 28 })).text).toBe(whole);
+  });
+});
+
 describe('stopping', () => {
   const long = 'The ship left the harbour at dawn and sailed along the coast. '.repeat(100);
 
@@ -253,12 +287,12 @@ describe('memory', () => {
     { keyType: 'fp16', valueType: 'fp16', keyWindow: 0, valueWindow: 0 },
     { keyType: 'q8_0', valueType: 'q4_0', keyWindow: 64, valueWindow: 32 },
     { keyType: 'turbo_kv_4b', valueType: 'fp16', keyWindow: 128, valueWindow: 0 },
-  ] as const)('tiers add up: %o', async (memory) => {
-    await engine.reset(memory);
+  ] as const)('tiers add up: %o', async (rows) => {
+    await engine.reset({ rows });
     await drain(engine.read([user('The ship left the harbour at dawn. '.repeat(40))]));
     const stats = await engine.stats();
     expect(stats.positions).toBeGreaterThan(200);
-    expect(stats.policy).toContain(memory.keyType);
+    expect(stats.policy).toContain(rows.keyType);
     let next = 0;
     for (const tier of stats.tiers) {
       expect(tier.first).toBe(next);
@@ -273,7 +307,7 @@ describe('memory', () => {
 
   test('settings that make no sense are refused, and the old ones stay', async () => {
     const before = (await engine.stats()).policy;
-    await expect(engine.reset({ keyType: 'int3' as 'fp16' })).rejects.toMatchObject({
+    await expect(engine.reset({ rows: { keyType: 'int3' as 'fp16' } })).rejects.toMatchObject({
       code: 'invalid_argument',
       message: expect.stringContaining('turbo_kv_4b'),
     });

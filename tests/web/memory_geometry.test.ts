@@ -43,6 +43,16 @@ describe('the strip', () => {
     }
   });
 
+  it('shows the first tokens above the first cell, which begins behind them', () => {
+    for (const old of [1, 40, 500, 5000]) {
+      const layout = layoutStrip(input({ cells: conversation(old), sinks: { positions: 4, bits: 32 } }));
+      expectWhole(layout);
+      expect(layout.slices[0]).toMatchObject({ first: 0, end: 4, bits: 32, length: 3 });
+      expect(layout.slices[0]!.at).toBeGreaterThanOrEqual(0);
+      expect(layout.slices[1]).toMatchObject({ first: 4, bits: 4 });
+    }
+  });
+
   it('does not move what is in it while it fits', () => {
     const heights = [3, 10, 40, 80].map((old) => layoutStrip(input({ cells: conversation(old) })).slices.slice(-5));
     for (const slices of heights) {

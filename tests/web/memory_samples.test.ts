@@ -1,7 +1,7 @@
 // What the plot shows and what the strip says about a stretch of memory.
 import { describe, expect, it } from 'vitest';
 import { plotData } from '../../web/app/memory/plot';
-import { addSample, plottedTiers, type Sample, sampleOf } from '../../web/app/memory/samples';
+import { addSample, aside, plottedTiers, type Sample, sampleOf } from '../../web/app/memory/samples';
 import { bytesOf, describeStretch, exchangeStarts, rangeOfTurn, turnOfToken } from '../../web/app/memory/strip_model';
 import type { MemoryStats, MemoryTier } from '../../web/lib';
 
@@ -27,6 +27,11 @@ function stats(positions: number): MemoryStats {
     bytesFp16: positions * 200,
     bytesFp32: positions * 400,
     tiers: tiers.filter((each) => each.positions > 0),
+    budgetBytes: 0,
+    leastBudgetBytes: 0,
+    keptBytes: 0,
+    spareBytes: 0,
+    thawedPositions: 0,
     heapBytes: 0,
   };
 }
@@ -40,6 +45,13 @@ describe('samples', () => {
       const { tiers, bytes } = sampleOf(stats(positions));
       expect([...tiers.values()].reduce((sum, tier) => sum + tier.bytes, 0)).toBe(bytes);
     }
+  });
+
+  it('keep what is there for no token of its own as well, on top of all tiers', () => {
+    const { bytes } = stats(5000);
+    const sample = sampleOf({ ...stats(5000), bytes: bytes + 50, keptBytes: 40, spareBytes: 10 });
+    expect([...sample.tiers.values()].reduce((sum, tier) => sum + tier.bytes, 0)).toBe(sample.bytes);
+    expect(plottedTiers([sample]).at(-1)!.bits).toBe(aside);
   });
 
   it('drop what came after the place where memory was cut back', () => {
@@ -64,7 +76,7 @@ describe('the plot', () => {
   const names = plottedTiers(samples).map(({ label }) => label);
 
   it('has the coarsest tier at the bottom and the exact one on top', () => {
-    expect(names).toEqual(['4-bit', 'Exact']);
+    expect(names).toEqual(['4-bit', 'exact']);
     const [, exactTop, coarseTop] = plotData(samples, names);
     expect(coarseTop).toEqual([0, 0, 0, 128 * coarseBytes, 896 * coarseBytes]);
     expect(exactTop).toEqual([0, ...samples.map(({ bytes }) => bytes)]);

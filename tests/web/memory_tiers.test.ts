@@ -4,7 +4,11 @@ import {
   cellBits,
   drawnBits,
   levelOf,
+  levels,
   mainTier,
+  type Run,
+  runsOf,
+  sinksOf,
   tierAt,
   tierLabel,
   tierMark,
@@ -35,7 +39,9 @@ describe('levels', () => {
     [6, 8],
     [5, 4],
     [4, 4],
+    [3.5, 3.5],
     [3, 3],
+    [2.5, 2.5],
     [2, 2],
   ])('draws %d bits in the colour of %d', (bits, level) => {
     expect(levelOf(bits)).toBe(level);
@@ -53,6 +59,27 @@ describe('levels', () => {
   });
 });
 
+/** What the engine reports for its tiers: bits, and a header for each tile. */
+const engineTiers = [
+  ['K4V4', 4, 4],
+  ['K4V3', 4, 3],
+  ['K3V3', 3, 3],
+  ['K3V2', 3, 2],
+  ['K2V2', 2, 2],
+] as const;
+
+describe('the tiers of the engine', () => {
+  it('each have a level of their own, from fine to coarse', () => {
+    const drawn = engineTiers.map(([, keys, values]) => levelOf(drawnBits(tier(0, 64, keys + 0.26, values + 0.26))));
+    expect(drawn).toEqual(levels.slice(levels.indexOf(4)));
+  });
+
+  it('are named by their bits', () => {
+    const names = engineTiers.map(([, keys, values]) => tierMark(tier(0, 64, keys + 0.26, values + 0.26)));
+    expect(names).toEqual(['4-bit', '4/3-bit', '3-bit', '3/2-bit', '2-bit']);
+  });
+});
+
 describe('names', () => {
   it('calls full precision exact, and others by their bits', () => {
     expect(tierLabel(tier(0, 1, 32))).toBe('Exact');
@@ -66,21 +93,23 @@ describe('names', () => {
   });
 });
 
+const run = (positions: number, bits: number): Run => ({ positions, bits });
+
 describe('cells', () => {
   it('covers every token once, the last cell being partly filled', () => {
     for (let positions = 1; positions < 400; ++positions) {
-      expect(cellBits([tier(0, positions, 32)])).toHaveLength(Math.ceil(positions / 64));
+      expect(cellBits([run(positions, 32)])).toHaveLength(Math.ceil(positions / 64));
     }
   });
 
-  it('draws a cell that two tiers share as the higher one, whichever is older', () => {
-    expect(cellBits([tier(0, 100, 4.5), tier(100, 28, 32)])).toEqual([4, 32]);
-    expect(cellBits([tier(0, 70, 32), tier(70, 58, 4.5)])).toEqual([32, 32]);
+  it('draws a cell that two runs share as the higher one, whichever is older', () => {
+    expect(cellBits([run(100, 4), run(28, 32)])).toEqual([4, 32]);
+    expect(cellBits([run(70, 32), run(58, 4)])).toEqual([32, 32]);
   });
 
-  it('leaves no hole for any border between two tiers', () => {
+  it('leaves no hole for any border between two runs', () => {
     for (let border = 0; border <= 256; ++border) {
-      const cells = cellBits([tier(0, border, 4.5), tier(border, 256 - border, 32)]);
+      const cells = cellBits([run(border, 4), run(256 - border, 32)]);
       const coarse = Math.floor(border / 64);
       expect(cells).toEqual([...Array(coarse).fill(4), ...Array(4 - coarse).fill(32)]);
     }
@@ -88,7 +117,26 @@ describe('cells', () => {
 
   it('has none for an empty memory', () => {
     expect(cellBits([])).toEqual([]);
-    expect(cellBits([tier(0, 0, 32)])).toEqual([]);
+    expect(cellBits([run(0, 32)])).toEqual([]);
+  });
+
+  it('keeps what was deleted apart from what was not', () => {
+    expect(cellBits([run(4, 16), run(188, 0), run(128, 16)])).toEqual([0, 0, 0, 16, 16]);
+  });
+});
+
+describe('the first tokens', () => {
+  const sealed = runsOf([tier(0, 4, 32), tier(4, 60, 3.26), tier(64, 64, 4.26), tier(128, 150, 32)]);
+
+  it('are told from the cell that they lie in', () => {
+    expect(sinksOf(sealed)).toEqual(run(4, 32));
+    expect(cellBits(sealed)).toEqual([3, 4, 32, 32, 32]);
+  });
+
+  it('are nothing of their own while all is exact, or where rows are old', () => {
+    expect(sinksOf([run(200, 32)])).toBeUndefined();
+    expect(sinksOf([run(100, 4), run(128, 32)])).toBeUndefined();
+    expect(sinksOf([])).toBeUndefined();
   });
 });
 

@@ -1,8 +1,15 @@
 // Every word that the page says, in one place. Sentence case, no full stop after labels; numbers come formatted.
-import type { ErrorCode, KvType } from '../lib';
+import type { ErrorCode, MemoryPreset } from '../lib';
 import { bits, bytes, count, perSecond, ratio, seconds } from './format';
 
 const nbsp = '\u00a0';
+
+const presetBits: Record<MemoryPreset, string> = {
+  exact: 'exact',
+  quality: `4${nbsp}bits`,
+  balanced: `3${nbsp}bits`,
+  max: `2${nbsp}bits`,
+};
 
 export const text = {
   product: 'Strata',
@@ -45,7 +52,7 @@ export const text = {
     title: 'Nothing you say here is forgotten.',
     picture:
       'How a conversation is kept: the newest words are exact, older words take fewer bits per value, and none is missing.',
-    older: (label: string) => `Older: ${label}`,
+    older: (preset: MemoryPreset) => `Older: ${presetBits[preset]}`,
     now: 'Now: exact',
     lede: 'Older memory is compressed, never deleted. It runs in this tab; nothing is sent anywhere.',
     examplesTitle: 'Tell it something, talk on, then ask',
@@ -54,6 +61,7 @@ export const text = {
       'The spare key is under the blue pot.',
       'My dog is called Biscuit. Please remember that.',
     ],
+    proof: 'See it beside a memory that deletes.',
     honest:
       'The included model is tiny (5.8 million parameters): it chats in simple English and remembers what you tell it, but knows little of the world.',
   },
@@ -114,6 +122,7 @@ export const text = {
     copied: 'Copied',
     copyFailed: 'Not copied',
     redo: 'Redo',
+    goOn: 'Continue',
     edit: 'Edit',
     code: 'Code',
     codeIn: (language: string) => `Code, ${language}`,
@@ -123,6 +132,7 @@ export const text = {
     stopped: 'Stopped',
     interrupted: 'Interrupted: the tab or the engine went away',
     atLimit: 'Stopped at the longest answer set in Settings',
+    budgetFull: 'Paused: the memory budget is full',
     silent: 'The model ended its answer without a word.',
     unanswered: 'Not answered yet.',
     answerNow: 'Answer now',
@@ -158,6 +168,7 @@ export const text = {
     mixed: (keys: number, values: number) => `${keys}-bit keys, ${values}-bit values`,
     mark: (n: number) => (n === 32 ? 'exact' : n === 16 ? 'FP16' : `${n}-bit`),
     mixedMark: (keys: number, values: number) => `${keys}/${values}-bit`,
+    sinks: 'First words',
   },
 
   strip: {
@@ -201,23 +212,72 @@ export const text = {
     bytes: 'Bytes',
     kept: 'All kept',
     bitPair: (keys: number, values: number) => (keys === values ? bits(keys) : `${bits(keys)} / ${bits(values)}`),
-    settings: 'How older memory is kept',
-    keyType: 'Keys',
-    valueType: 'Values',
-    window: 'Exact window',
-    windowTokens: (n: number) => (n === 0 ? 'None' : `${count(n)} tokens`),
-    windowUneven: (keys: number, values: number) => `${count(keys)} keys, ${count(values)} values`,
-    consequence: 'A change re-reads the conversation.',
+    keptForTurn: 'To take back the last turn',
+    spare: 'Spare',
+    aside: 'Kept to take back the last turn, and spare',
+    preset: 'Older memory',
+    presets: { exact: 'Exact', quality: 'Quality', balanced: 'Balanced', max: 'Smallest' } satisfies Record<
+      MemoryPreset,
+      string
+    >,
+    perToken: (size: number) => `${bytes(size)} a token`,
+    presetMeaning: (preset: MemoryPreset, size: number, exact: number) =>
+      preset === 'exact'
+        ? `Nothing is compressed: ${bytes(size)} for each token.`
+        : `${presetBits[preset]} for each older value: ${bytes(size)} a token, where exact is ${bytes(exact)}.`,
+    budget: 'Memory may use',
+    noLimit: 'No limit',
+    budgetValue: (size: number, all: number) => `${bytes(size)}, room for about ${count(all)} tokens`,
+    room: (sharp: number, all: number) =>
+      sharp >= all
+        ? `Room for about ${count(all)} tokens.`
+        : `About ${count(sharp)} tokens as chosen above, ${count(all)} in all: the oldest become coarser first.`,
+    roomWithoutLimit: 'As much as this tab can hold.',
+    needed: (size: number) => `This conversation needs at least ${bytes(size)}; that is the budget now.`,
+    oneWay: 'Less is coarser at once. More makes nothing sharper.',
+    coarser: 'Some of this conversation is coarser than chosen.',
+    sharpen: 'Read it again',
     trained: (n: number) =>
       `This model was trained on ${count(n)} tokens at once. Beyond that it still remembers, but less surely.`,
-    types: {
-      fp32: 'exact',
-      fp16: 'half precision',
-      q8_0: '8-bit',
-      q4_0: '4-bit',
-      hq4_0: '4-bit, rotated',
-      turbo_kv_4b: '4-bit, rotated',
-    } satisfies Record<KvType, string>,
+  },
+
+  remember: {
+    title: 'Do you still remember?',
+    lede: (name: string) =>
+      `One fact, then three pages about something else, then the question. Both sides run ${name} on the same words, and always take the likeliest word. Only the memory differs.`,
+    nameLabel: 'What is the dog called?',
+    nameHint: 'A small model can miss a fact that is still in its memory. Whatever it answers is shown.',
+    run: 'Run again',
+    running: 'Running…',
+    // As the included model was taught: with a plain apostrophe.
+    fact: (name: string) => `My dog's name is ${name}.`,
+    noted: 'I will remember that.',
+    page: (words: string) => `Read this:\n${words}`,
+    pageRead: 'Thank you, I have read it.',
+    question: "What is my dog's name?",
+    pages: 'Three pages about something else',
+    first: 'First, you',
+    between: 'Then',
+    last: 'At last, you',
+    answer: 'Answer',
+    lanes: {
+      keeps: { title: 'Strata', manner: 'Older memory is compressed' },
+      deletes: { title: 'Sliding window', manner: 'Older memory is deleted' },
+    },
+    factMark: 'The fact',
+    questionMark: 'The question',
+    factState: { keeps: 'compressed', deletes: 'deleted' },
+    questionState: { keeps: 'exact', deletes: 'FP16' },
+    picture: (kept: number, all: number) => `${count(kept)} of ${count(all)} tokens are in memory.`,
+    waiting: 'Waiting',
+    reading: (done: number, total: number) => `Reading ${count(done)} of ${count(total)} tokens`,
+    remembered: 'Remembered',
+    forgotten: 'Forgotten',
+    kept: (kept: number, all: number, size: number) =>
+      `${kept === all ? 'All' : `${count(kept)} of`} ${count(all)} tokens, ${bytes(size)}`,
+    plain: (tokens: number, size: number) =>
+      `A plain FP16 memory of all ${count(tokens)} tokens would take ${bytes(size)}.`,
+    failed: (why: string) => `The demonstration could not run: ${why}`,
   },
 
   settings: {
@@ -253,6 +313,7 @@ export const text = {
       unsupported_type: 'This model stores its weights in a way that is not supported yet.',
       unsupported_tokenizer: 'This model splits text in a way that is not supported yet.',
       out_of_memory: 'There is not enough memory in this tab.',
+      budget_full: 'The memory budget is full.',
       invalid_argument: 'That was not possible.',
       not_found: 'There is no model at this address.',
       server: 'The server did not deliver the model.',
@@ -269,6 +330,8 @@ export const text = {
     tryAgain: 'Try again',
     useIncluded: (name: string) => `Use ${name}`,
     anotherFile: 'Choose another file',
+    budgetFull: (needed: number) => `Nothing is forgotten. The next words need ${bytes(needed)} in all.`,
+    raise: (size: number) => `Raise it to ${bytes(size)} and go on`,
     notSaved: 'This conversation could not be saved.',
     saveAgain: 'Save again',
   },

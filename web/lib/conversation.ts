@@ -2,16 +2,10 @@
 // History is append-only: what is in memory is never rendered again. Only the text after the last message that stays is
 // taken from the template, even where the template would now write the past differently.
 import type { ChatTemplate, Rendered } from './chat_template';
-import { type Message, StrataError } from './types';
+import { type Message, type SavedTurn, StrataError } from './types';
 
 /** A message in memory. Its tokens begin where those of the turn before end, and include what the template wrote before it. */
-export interface Turn {
-  message: Message;
-  text: string; // as it was read or generated, with the template's text before it
-  end: number; // token position
-  /** The end is a border between tokens, so that memory can be cut here. */
-  clean: boolean;
-}
+export type Turn = SavedTurn;
 
 /** What to read: `rendered.text` from `from` on, for the messages after the first `kept` ones. */
 export interface Continuation {

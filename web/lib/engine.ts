@@ -1,9 +1,10 @@
 // The engine in this thread: the worker runs it, and so do tests in node. It decides what is read and when others get a
 // turn; every number is computed in C++ (wasm/bindings.cpp).
-import type { EngineModule, Failure, NativeEngine } from '../../wasm/engine_module';
+import type { EngineModule, Failure, NativeEngine, SessionOptions } from '../../wasm/engine_module';
 import { type ChatTemplate, chatTemplate, type Rendered } from './chat_template';
 import { type Continuation, continuation, type Turn } from './conversation';
 import { openSource, readInto, throwIfAborted } from './model_source';
+import { checkSnapshot } from './snapshot';
 import { pause, Turnstile } from './tasks';
 import {
   type Engine,
@@ -16,8 +17,10 @@ import {
   type ModelInfo,
   type ModelSource,
   type Piece,
+  type Snapshot,
   type StopReason,
   StrataError,
+  type TieredMemory,
 } from './types';
 import type { EngineHost } from './wasm_host';
 
@@ -37,13 +40,15 @@ interface Loaded {
   native: NativeEngine;
   template: ChatTemplate;
   info: ModelInfo;
-  memory: Partial<MemoryOptions>;
+  memory: MemoryOptions; // of the next conversation
 }
 
 /** Tokens to read, and the turns that will be in memory when they are. */
 interface Prompt {
   tokens: number[];
   turns: Turn[];
+  /** How many of the tokens come before the person's turn, which can be taken back as a whole. undefined: it has been read. */
+  before: number | undefined;
   /** What the template writes before the answer. */
   opening: string;
 }
@@ -78,8 +83,7 @@ class InProcessEngine implements Engine {
         await pause(); // let the progress be shown: opening does not yield
         throwIfAborted(signal);
         check(native.open(size));
-        const memory = options.memory ?? {};
-        check(native.openSession({ ...memory, threads }));
+        const memory = openMemory(native, options.memory ?? {}, threads);
         this.#loaded = { module, native, memory, ...describeModel(native) };
       } catch (error) {
         dispose(module, native);
@@ -99,8 +103,9 @@ class InProcessEngine implements Engine {
       const started = performance.now();
       const { native, template } = this.#need();
       const isText = typeof input === 'string';
-      const prompt = isText ? this.#appendText(input) : this.#continue(input, true);
-      if (!(yield* this.#read(prompt.tokens, prompt.turns, options.signal))) {
+      const goesOn = !isText && input.at(-1)?.role === 'assistant';
+      const prompt = isText ? this.#appendText(input) : this.#continue(input, !goesOn);
+      if (!(yield* this.#read(prompt, options.signal))) {
         yield ended('aborted', prompt.tokens.length);
         return;
       }
@@ -108,7 +113,8 @@ class InProcessEngine implements Engine {
         throw new StrataError('invalid_argument', 'The prompt is empty: there is nothing to answer.');
       const { signal, stop = [], ...sampling } = options;
       check(native.start({ ...sampling, stop: isText ? stop : [...template.stop, ...stop] }));
-      yield* this.#answer(prompt, !isText, started, signal);
+      const remember = isText ? () => {} : (text: string) => this.#remember(prompt, goesOn, text);
+      yield* this.#answer(prompt, remember, started, signal);
     } catch (error) {
       throw this.#asStrataError(error);
     } finally {
@@ -119,9 +125,9 @@ class InProcessEngine implements Engine {
   async *read(messages: Message[], options: { signal?: AbortSignal } = {}): AsyncGenerator<Piece> {
     const leave = await this.#turnstile.enter();
     try {
-      const { tokens, turns } = this.#continue(messages, false);
-      const complete = yield* this.#read(tokens, turns, options.signal);
-      yield ended(complete ? 'end_of_turn' : 'aborted', tokens.length);
+      const prompt = this.#continue(messages, false);
+      const complete = yield* this.#read(prompt, options.signal);
+      yield ended(complete ? 'end_of_turn' : 'aborted', prompt.tokens.length);
     } catch (error) {
       throw this.#asStrataError(error);
     } finally {
@@ -129,19 +135,56 @@ class InProcessEngine implements Engine {
     }
   }
 
-  async reset(memory?: Partial<MemoryOptions>): Promise<void> {
+  async reset(memory?: MemoryOptions): Promise<void> {
     const leave = await this.#turnstile.enter();
     try {
       const loaded = this.#need();
       const { native, info } = loaded;
-      const wanted = { ...loaded.memory, ...memory };
+      const wanted = sessionOptions(memory ?? loaded.memory, info.threads);
       this.#turns = [];
-      const failed = native.openSession({ ...wanted, threads: info.threads });
+      const failed = native.openSession(wanted);
       if (failed) {
-        check(native.openSession({ ...loaded.memory, threads: info.threads })); // as it was, but empty
+        check(native.openSession(sessionOptions(loaded.memory, info.threads))); // as it was, but empty
         check(failed);
       }
-      loaded.memory = wanted;
+      loaded.memory = memory ?? loaded.memory;
+    } catch (error) {
+      throw this.#asStrataError(error);
+    } finally {
+      leave();
+    }
+  }
+
+  // Waits for nobody: between two tokens, memory can change.
+  async setMemory(memory: TieredMemory): Promise<void> {
+    try {
+      const loaded = this.#need();
+      checkBudget(memory.budgetBytes);
+      check(loaded.native.setMemory(memory.preset, memory.budgetBytes));
+      loaded.memory = { ...memory, forgetBeyond: loaded.memory.forgetBeyond };
+    } catch (error) {
+      throw this.#asStrataError(error);
+    }
+  }
+
+  async save(): Promise<Snapshot> {
+    const leave = await this.#turnstile.enter();
+    try {
+      return { memory: check(this.#need().native.save()), turns: structuredClone(this.#turns) };
+    } catch (error) {
+      throw this.#asStrataError(error);
+    } finally {
+      leave();
+    }
+  }
+
+  async restore(snapshot: Snapshot): Promise<void> {
+    const leave = await this.#turnstile.enter();
+    try {
+      const { native, info } = this.#need();
+      const { memory, turns } = checkSnapshot(snapshot);
+      check(native.restore(memory, { threads: info.threads }));
+      this.#turns = turns.filter(({ end }) => end <= native.position());
     } catch (error) {
       throw this.#asStrataError(error);
     } finally {
@@ -175,9 +218,12 @@ class InProcessEngine implements Engine {
     const { native, template } = this.#need();
     if (messages.length === 0)
       throw new StrataError('invalid_argument', 'The conversation is empty: there is no message to read.');
-    const plan = continuation(template, this.#turns, messages, answer);
-    const end = this.#turns[plan.kept - 1]?.end ?? 0;
-    if (native.position() > end) check(native.truncate(end));
+    let plan = continuation(template, this.#turns, messages, answer);
+    if (!answer && plan.kept === messages.length && native.position() > this.#turns[plan.kept - 1]!.end) {
+      // What would follow the last token is known only once it has been read: it is read again.
+      plan = continuation(template, this.#turns.slice(0, plan.kept - 1), messages, answer);
+    }
+    this.#cut(this.#turns[plan.kept - 1]?.end ?? 0);
     this.#turns.length = plan.kept;
     return tokenize(native, messages.slice(plan.kept), plan, answer);
   }
@@ -185,11 +231,20 @@ class InProcessEngine implements Engine {
   #appendText(text: string): Prompt {
     const { native } = this.#need();
     const tokens = withBos(native, native.encode(text, false, []));
-    return { tokens, turns: [], opening: '' };
+    return { tokens, turns: [], before: 0, opening: '' };
+  }
+
+  /** Forgets all tokens from `end` on. */
+  #cut(end: number): void {
+    const { native } = this.#need();
+    if (native.position() <= end) return;
+    const cut = native.truncate(end); // may have to read something again, and fail half-way
+    while ((this.#turns.at(-1)?.end ?? 0) > native.position()) this.#turns.pop();
+    check(cut);
   }
 
   /** Reads tokens batch by batch, with progress. Turns enter the history as soon as they are read. False: stopped. */
-  async *#read(tokens: number[], turns: Turn[], signal: AbortSignal | undefined): AsyncGenerator<Piece, boolean> {
+  async *#read({ tokens, turns, before }: Prompt, signal: AbortSignal | undefined): AsyncGenerator<Piece, boolean> {
     const { native } = this.#need();
     const coming = [...turns];
     let size = batch.first;
@@ -199,8 +254,10 @@ class InProcessEngine implements Engine {
       if (done === tokens.length) return true;
       await pause();
       if (signal?.aborted) return false;
+      if (done === before) native.beginTurn();
       const started = performance.now();
-      const next = tokens.slice(done, done + size);
+      const most = before !== undefined && before > done ? before - done : size;
+      const next = tokens.slice(done, done + Math.min(size, most));
       check(native.append(next));
       done += next.length;
       const perToken = (performance.now() - started) / next.length;
@@ -212,7 +269,7 @@ class InProcessEngine implements Engine {
 
   async *#answer(
     prompt: Prompt,
-    asTurn: boolean,
+    remember: (text: string) => void,
     started: number,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Piece> {
@@ -239,11 +296,8 @@ class InProcessEngine implements Engine {
       }
       if (reason === 'stop_text') this.#cutAfter(text, tokens, first);
     } finally {
-      // Also when the reader of the answer left the loop: what was said stays in memory.
-      const message: Message = { role: 'assistant', content: text };
-      if (asTurn && this.#loaded) {
-        this.#turns.push({ message, text: prompt.opening + text, end: native.position(), clean: true });
-      }
+      // Also when the reader of the answer left the loop, or the budget is full: what was said stays in memory.
+      if (this.#loaded) remember(text);
     }
     const seconds = (performance.now() - started - reading) / 1000;
     yield {
@@ -254,12 +308,21 @@ class InProcessEngine implements Engine {
     };
   }
 
+  /** The answer enters the history: as a turn of its own, or at the end of the one that it goes on with. */
+  #remember(prompt: Prompt, goesOn: boolean, said: string): void {
+    const begun = goesOn ? this.#turns.pop() : undefined;
+    const content = (begun?.message.content ?? '') + said;
+    const text = (begun?.text ?? prompt.opening) + said;
+    const end = this.#need().native.position();
+    this.#turns.push({ message: { role: 'assistant', content }, text, end, clean: true });
+  }
+
   /** Forgets the tokens of a stop text: those after the one that completes what was shown. */
   #cutAfter(text: string, tokens: number[], first: number): void {
     const { native } = this.#need();
     let shown = tokens.length;
     while (shown > 0 && native.decode(tokens.slice(0, shown - 1), false).length >= text.length) --shown;
-    if (first + shown < native.position()) check(native.truncate(first + shown));
+    this.#cut(first + shown);
   }
 
   // ---- life and death
@@ -290,6 +353,22 @@ class InProcessEngine implements Engine {
       `The engine stopped (${error.message}): most likely it ran out of memory. The conversation is kept; load the model again to go on.`,
     );
   }
+}
+
+function sessionOptions({ forgetBeyond, ...memory }: MemoryOptions, threads: number): SessionOptions {
+  const evaluation = forgetBeyond === undefined ? {} : { visibleWindow: forgetBeyond };
+  if ('rows' in memory) return { ...memory.rows, ...evaluation, threads };
+  const { preset = 'quality', budgetBytes = 0 } = memory;
+  checkBudget(budgetBytes);
+  return { preset, budgetBytes, ...evaluation, threads };
+}
+
+function checkBudget(bytes: number): void {
+  if (Number.isSafeInteger(bytes) && bytes >= 0) return;
+  throw new StrataError(
+    'invalid_argument',
+    `A memory budget of ${bytes} bytes: expected a whole number, or 0 for none.`,
+  );
 }
 
 function batchSize(fitting: number): number {
@@ -337,7 +416,9 @@ function tokenize(native: NativeEngine, messages: Message[], plan: Continuation,
     at = end;
     return { message: messages[index]!, text, end: position + n, clean };
   });
-  return { tokens, turns, opening: rendered.text.slice(lastEnd) };
+  const asked = turns.map(({ message }) => message.role).lastIndexOf('user');
+  const before = asked < 0 ? undefined : (turns[asked - 1]?.end ?? position) - position;
+  return { tokens, turns, before, opening: rendered.text.slice(lastEnd) };
 }
 
 // Special tokens are recognised, but for those that a message only imitates.
@@ -360,6 +441,16 @@ const utf8Length = (text: string) => new TextEncoder().encode(text).length;
 function withBos(native: NativeEngine, tokens: number[]): number[] {
   const missing = native.position() === 0 && native.wantsBos() && native.bos() >= 0 && tokens[0] !== native.bos();
   return missing && tokens.length > 0 ? [native.bos(), ...tokens] : tokens;
+}
+
+/** A model whose heads cannot be compressed (see MemoryOptions) is kept exact rather than refused. */
+function openMemory(native: NativeEngine, memory: MemoryOptions, threads: number): MemoryOptions {
+  const failed = native.openSession(sessionOptions(memory, threads));
+  if (!failed) return memory;
+  if (failed.code !== 'invalid_argument' || 'rows' in memory || memory.budgetBytes) check(failed);
+  const exact: MemoryOptions = { ...memory, preset: 'exact' };
+  check(native.openSession(sessionOptions(exact, threads)));
+  return exact;
 }
 
 function check<T>(reply: T | Failure): T {

@@ -9,14 +9,16 @@ import {
   type ModelInfo,
   type ModelSource,
   type Piece,
+  type Snapshot,
   StrataError,
+  type TieredMemory,
 } from './types';
 
 /** `ask` goes there, `reply` comes back at the end, any number of `part`s may come before it. */
 export interface Calls {
   start: { ask: { engineFolder: string }; part: never; reply: undefined };
   load: {
-    ask: { source: ModelSource; memory?: Partial<MemoryOptions>; threads?: number };
+    ask: { source: ModelSource; memory?: MemoryOptions; threads?: number };
     part: LoadProgress;
     reply: ModelInfo;
   };
@@ -26,7 +28,10 @@ export interface Calls {
     reply: undefined;
   };
   read: { ask: { messages: Message[] }; part: Piece; reply: undefined };
-  reset: { ask: { memory?: Partial<MemoryOptions> }; part: never; reply: undefined };
+  reset: { ask: { memory?: MemoryOptions }; part: never; reply: undefined };
+  setMemory: { ask: TieredMemory; part: never; reply: undefined };
+  save: { ask: undefined; part: never; reply: Snapshot };
+  restore: { ask: { snapshot: Snapshot }; part: never; reply: undefined };
   stats: { ask: undefined; part: never; reply: MemoryStats };
   layout: { ask: undefined; part: never; reply: { first: number; end: number }[] };
   countTokens: { ask: { text: string }; part: never; reply: number };

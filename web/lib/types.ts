@@ -10,16 +10,35 @@ export interface LoadProgress {
   total: number | undefined; // bytes; undefined while the server does not say
 }
 
+/** How precisely older memory is kept while there is room: FP32, or about 4, 3 or 2 bits for each value. */
+export type MemoryPreset = 'exact' | 'quality' | 'balanced' | 'max';
+
+/** The memory of the product. The newest tokens are exact; under a budget, the oldest become coarser, and none is dropped. */
+export interface TieredMemory {
+  preset: MemoryPreset;
+  budgetBytes: number; // of the whole memory; 0: no budget
+}
+
 export type KvType = 'fp32' | 'fp16' | 'q8_0' | 'q4_0' | 'hq4_0' | 'turbo_kv_4b';
-export interface MemoryOptions {
+/** The memory of other engines, for comparison: every row in one format. It has no budget and cannot be saved. */
+export interface RowMemory {
   keyType: KvType;
   valueType: KvType;
   keyWindow: number; // the newest N keys are exact
   valueWindow: number;
 }
 
+/**
+ * Default: `{ preset: 'quality', budgetBytes: 0 }`. A model whose head size is no multiple of 16 loads with the preset
+ * `exact` instead: its heads cannot be compressed.
+ */
+export type MemoryOptions = (Partial<TieredMemory> | { rows: Partial<RowMemory> }) & {
+  /** For evaluation only: attention sees the newest N tokens and the first 4, as if the others had been deleted. */
+  forgetBeyond?: number;
+};
+
 export interface LoadOptions {
-  memory?: Partial<MemoryOptions>;
+  memory?: MemoryOptions;
   threads?: number; // default: what the machine and isolation allow
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
@@ -44,7 +63,7 @@ export interface ModelInfo {
 
 /** Oldest first; every position in exactly one tier. */
 export interface MemoryTier {
-  name: string;
+  name: string; // exact, K4V4, K4V3, K3V3, K3V2, K2V2; of rows: turbo_kv_4b/fp16
   first: number;
   positions: number;
   keyBits: number;
@@ -54,11 +73,28 @@ export interface MemoryTier {
 export interface MemoryStats {
   policy: string;
   positions: number;
-  bytes: number; // allocated
+  bytes: number; // allocated: all tiers, keptBytes and spareBytes
   bytesFp16: number; // a plain FP16 cache of as many positions
   bytesFp32: number;
   tiers: MemoryTier[];
+  budgetBytes: number; // 0: none
+  leastBudgetBytes: number; // the smallest budget that this model can have
+  keptBytes: number; // exact copies, so that the last turn can be taken back
+  spareBytes: number; // free, for what comes next
+  thawedPositions: number; // in the exact window, but restored from their compressed form
   heapBytes: number; // the whole WebAssembly memory
+}
+
+/** A conversation as it is in memory: plain data, to be stored anywhere and restored with the same model. */
+export interface Snapshot {
+  memory: Uint8Array;
+  turns: SavedTurn[];
+}
+export interface SavedTurn {
+  message: Message;
+  text: string; // as it was read or generated, with the template's text before it
+  end: number; // token position
+  clean: boolean; // whether the end is a border between tokens
 }
 
 export type Role = 'system' | 'user' | 'assistant';
@@ -100,6 +136,7 @@ export type ErrorCode =
   | 'unsupported_type'
   | 'unsupported_tokenizer'
   | 'out_of_memory'
+  | 'budget_full' // the memory's budget is used up; nothing is lost, and setMemory() with more goes on
   | 'invalid_argument'
   | 'not_found' // HTTP 4xx
   | 'server' // HTTP 5xx, a body that ends early
@@ -118,6 +155,12 @@ export class StrataError extends Error {
     super(message);
     this.name = 'StrataError';
   }
+
+  /** Of `budget_full`: the smallest budget with which the conversation goes on. The engine says it in its message. */
+  get neededBytes(): number | undefined {
+    const bytes = this.code === 'budget_full' && /\((\d+) bytes\)/.exec(this.message)?.[1];
+    return bytes ? Number(bytes) : undefined;
+  }
 }
 
 export interface Engine {
@@ -127,16 +170,32 @@ export interface Engine {
   /**
    * Continues the conversation. Messages: those already in memory are not read again; only the template's suffix for
    * what is new is appended (history is append-only). A conversation that differs from the one in memory is read from
-   * where it differs. Text: appended as it is, without a template. Leaving the loop, or aborting, stops the engine
-   * after the current token; the text so far stays in memory.
+   * where it differs. One that ends with an answer is continued in that answer. Text: appended as it is, without a
+   * template. Leaving the loop, or aborting, stops the engine after the current token; the text so far stays in memory,
+   * also when the budget is full.
    */
   generate(input: Message[] | string, options?: GenerateOptions): AsyncIterable<Piece>;
 
   /** Reads a conversation into memory without answering, with progress: after a reload or a change of settings. */
   read(messages: Message[], options?: { signal?: AbortSignal }): AsyncIterable<Piece>;
 
-  /** Starts an empty conversation, with other memory settings if given. */
-  reset(memory?: Partial<MemoryOptions>): Promise<void>;
+  /** Starts an empty conversation, kept in another way if one is given. */
+  reset(memory?: MemoryOptions): Promise<void>;
+
+  /**
+   * Changes how memory is kept, at once and without reading anything again, also in the middle of an answer. Memory
+   * becomes coarser where it must, and finer never (reset() and read() again for that). `budget_full`: the conversation
+   * does not fit; nothing has changed.
+   */
+  setMemory(memory: TieredMemory): Promise<void>;
+
+  /** The conversation as it is in memory. Continuing from it gives the same bits as never having stopped. */
+  save(): Promise<Snapshot>;
+  /**
+   * In place of the conversation in memory, with the preset and budget that it was saved with. A snapshot that is
+   * damaged or belongs to another model is refused (`corrupt_file`, `invalid_argument`), and memory stays as it was.
+   */
+  restore(snapshot: Snapshot): Promise<void>;
 
   stats(): Promise<MemoryStats>;
   /** Where in memory each message lies, in the order of the conversation: token positions [first, end). */

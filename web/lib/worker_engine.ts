@@ -10,7 +10,9 @@ import {
   type ModelInfo,
   type ModelSource,
   type Piece,
+  type Snapshot,
   StrataError,
+  type TieredMemory,
 } from './types';
 
 export interface WorkerEngineOptions {
@@ -53,8 +55,20 @@ class WorkerEngine implements Engine {
     yield* this.#need().stream('read', { messages }, options.signal);
   }
 
-  async reset(memory?: Partial<MemoryOptions>): Promise<void> {
+  async reset(memory?: MemoryOptions): Promise<void> {
     await this.#need().call('reset', { memory });
+  }
+
+  async setMemory(memory: TieredMemory): Promise<void> {
+    await this.#need().call('setMemory', memory);
+  }
+
+  async save(): Promise<Snapshot> {
+    return this.#need().call('save', undefined);
+  }
+
+  async restore(snapshot: Snapshot): Promise<void> {
+    await this.#need().call('restore', { snapshot });
   }
 
   async stats(): Promise<MemoryStats> {

@@ -1,6 +1,7 @@
 // What a whole memory takes, with its exact window and all it keeps.
-import { presets, window } from './memories.mjs';
+
 import { integer, share, table } from './markdown.mjs';
+import { presets, window } from './memories.mjs';
 
 const lengths = [2048, 10_000];
 const memories = [

@@ -1,6 +1,7 @@
 // How far the predictions of each memory are from those of the exact one: in all, and by age.
-import { compared } from './memories.mjs';
+
 import { change, integer, plusMinus, share, signed, table } from './markdown.mjs';
+import { compared } from './memories.mjs';
 
 const isExact = (tier) => tier.key_bits === 32 && tier.value_bits === 32;
 

@@ -1,6 +1,7 @@
 // Whether what was told long ago is still found.
-import { deleted, presets } from './memories.mjs';
+
 import { integer, signed, table } from './markdown.mjs';
+import { deleted, presets } from './memories.mjs';
 
 const percent = (mean, error) => `${(100 * mean).toFixed(1)} ± ${(100 * error).toFixed(1)}`;
 const difference = ({ diff, diff_se, n_only_exact, n_only_this }) =>

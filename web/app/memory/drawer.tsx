@@ -1,15 +1,16 @@
 // Memory in detail: the figure, how it grew, exactly what is where, and how older memory is to be kept.
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import type { KvType, MemoryOptions, MemoryStats } from '../../lib';
+import type { MemoryStats, MemoryTier } from '../../lib';
 import { bytes, count } from '../format';
 import { chat, toggleDrawer } from '../state/app';
-import { keyTypes, settings, valueTypes, windows } from '../state/settings';
+import { settings } from '../state/settings';
 import { coloursChanged, narrow } from '../state/ui';
 import { text } from '../strings';
 import { Sheet } from '../view/sheet';
+import { Keeping } from './keeping';
 import type { MemoryPlot } from './plot';
-import { drawnBits, levelOf, tierLabel } from './tiers';
+import { drawnBits, levelOf, runsOf, sinksOf, tierLabel, tierMark } from './tiers';
 
 export function Drawer() {
   const close = () => toggleDrawer(false);
@@ -25,7 +26,7 @@ export function Drawer() {
         <Figure />
         <Plot />
         <TierTable />
-        <TierSettings />
+        <Keeping />
       </div>
     </>
   );
@@ -111,7 +112,9 @@ function Plot() {
 function TierTable() {
   const stats = chat.memory.stats.value;
   const tiers = [...(stats?.tiers ?? [])].reverse();
+  const hasSinks = sinksOf(runsOf(stats?.tiers ?? [])) !== undefined;
   const { positions = 0, bytes: used = 0, bytesFp16 = 0, bytesFp32 = 0 }: Partial<MemoryStats> = stats ?? {};
+  const { keptBytes = 0, spareBytes = 0 }: Partial<MemoryStats> = stats ?? {};
   return (
     <table class="tiers">
       <caption class="vh">{text.memory.table}</caption>
@@ -126,15 +129,17 @@ function TierTable() {
       <tbody>
         {tiers.map((tier) => (
           <tr key={tier.first} data-tier={tier.name}>
-            <th scope="row">
+            <th scope="row" title={tierLabel(tier)}>
               <i data-level={levelOf(drawnBits(tier))} />
-              {tierLabel(tier)}
+              {hasSinks && tier.first === 0 ? text.tier.sinks : rowName(tier)}
             </th>
             <td>{count(tier.positions)}</td>
             <td>{text.memory.bitPair(tier.keyBits, tier.valueBits)}</td>
             <td>{bytes(tier.bytes)}</td>
           </tr>
         ))}
+        <AsideRow label={text.memory.keptForTurn} size={keptBytes} />
+        <AsideRow label={text.memory.spare} size={spareBytes} />
       </tbody>
       <tfoot>
         <tr class="kept">
@@ -150,6 +155,23 @@ function TierTable() {
   );
 }
 
+/** Exact as a word, bits as numbers: there is room for no more. */
+const rowName = (tier: MemoryTier) => (drawnBits(tier) === 32 ? tierLabel(tier) : tierMark(tier));
+
+/** Bytes that are in memory for no token of their own. */
+function AsideRow({ label, size }: { label: string; size: number }) {
+  if (size === 0) return null;
+  return (
+    <tr class="aside">
+      <th scope="row" colSpan={3}>
+        <i />
+        {label}
+      </th>
+      <td>{bytes(size)}</td>
+    </tr>
+  );
+}
+
 function PlainRow({ label, positions, bits, size }: { label: string; positions: number; bits: number; size: number }) {
   return (
     <tr class="plain" data-plain={bits}>
@@ -161,69 +183,5 @@ function PlainRow({ label, positions, bits, size }: { label: string; positions: 
       <td>{bits}</td>
       <td>{bytes(size)}</td>
     </tr>
-  );
-}
-
-function TierSettings() {
-  const memory = settings.value.memory;
-  const set = (part: Partial<MemoryOptions>) => void chat.setMemory({ ...memory, ...part });
-  const uneven = memory.keyWindow !== memory.valueWindow;
-  return (
-    <fieldset class="tier-settings">
-      <legend>{text.memory.settings}</legend>
-      <TypeField
-        label={text.memory.keyType}
-        types={keyTypes}
-        value={memory.keyType}
-        onChange={(keyType) => set({ keyType })}
-      />
-      <TypeField
-        label={text.memory.valueType}
-        types={valueTypes}
-        value={memory.valueType}
-        onChange={(valueType) => set({ valueType })}
-      />
-      <label class="row">
-        <span>{text.memory.window}</span>
-        <select
-          value={uneven ? 'uneven' : String(memory.keyWindow)}
-          onChange={({ currentTarget: { value } }) => set({ keyWindow: Number(value), valueWindow: Number(value) })}
-        >
-          {uneven && (
-            <option value="uneven" disabled>
-              {text.memory.windowUneven(memory.keyWindow, memory.valueWindow)}
-            </option>
-          )}
-          {windows.map((window) => (
-            <option key={window} value={String(window)}>
-              {text.memory.windowTokens(window)}
-            </option>
-          ))}
-        </select>
-      </label>
-      <p class="note">{text.memory.consequence}</p>
-    </fieldset>
-  );
-}
-
-interface TypeFieldProps {
-  label: string;
-  types: readonly KvType[];
-  value: KvType;
-  onChange: (type: KvType) => void;
-}
-
-function TypeField({ label, types, value, onChange }: TypeFieldProps) {
-  return (
-    <label class="row">
-      <span>{label}</span>
-      <select value={value} onChange={(event) => onChange(event.currentTarget.value as KvType)}>
-        {types.map((type) => (
-          <option key={type} value={type}>
-            {`${type} · ${text.memory.types[type]}`}
-          </option>
-        ))}
-      </select>
-    </label>
   );
 }

@@ -2,8 +2,8 @@
 import uPlot from 'uplot';
 import { bytes, count } from '../format';
 import { text } from '../strings';
-import { plottedTiers, type Sample } from './samples';
-import { levelOf } from './tiers';
+import { aside, plottedTiers, type Sample } from './samples';
+import { colourOf, levelOf } from './tiers';
 
 const height = 176;
 
@@ -52,7 +52,7 @@ export class MemoryPlot {
     const font = `11px ${token('--font-ui')}`;
     // The highest stack is drawn first, and what lies below covers it.
     const areas = [...tiers].reverse().map(({ label, bits }): uPlot.Series => {
-      const colour = token(`--tier-${levelOf(bits)}`);
+      const colour = token(bits === aside ? '--line' : colourOf(levelOf(bits)));
       return { label, fill: colour, stroke: token('--surface'), width: 1, points: { show: false } };
     });
     // The ground on which the dashes are drawn (#drawPlain), so that they can be told from any area below.

@@ -1,6 +1,7 @@
 // What memory took at each length of the conversation: the data of the plot.
 import type { MemoryStats } from '../../lib';
-import { drawnBits, tierLabel } from './tiers';
+import { text } from '../strings';
+import { drawnBits, tierMark } from './tiers';
 
 export interface Sample {
   positions: number;
@@ -10,14 +11,19 @@ export interface Sample {
   tiers: Map<string, { bits: number; bytes: number }>; // by label
 }
 
+/** In place of bits: what is in memory, but not for any token of its own. It lies on top. */
+export const aside = Number.POSITIVE_INFINITY;
+
 const most = 1200; // samples; then every second one goes
 
-export function sampleOf({ positions, bytes, bytesFp16, bytesFp32, tiers }: MemoryStats): Sample {
+export function sampleOf(stats: MemoryStats): Sample {
+  const { positions, bytes, bytesFp16, bytesFp32, tiers, keptBytes, spareBytes } = stats;
   const byLabel: Sample['tiers'] = new Map();
   for (const tier of tiers) {
-    const label = tierLabel(tier);
+    const label = tierMark(tier);
     byLabel.set(label, { bits: drawnBits(tier), bytes: (byLabel.get(label)?.bytes ?? 0) + tier.bytes });
   }
+  if (keptBytes + spareBytes > 0) byLabel.set(text.memory.aside, { bits: aside, bytes: keptBytes + spareBytes });
   return { positions, bytes, bytesFp16, bytesFp32, tiers: byLabel };
 }
 

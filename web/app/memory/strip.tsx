@@ -9,7 +9,7 @@ import { text } from '../strings';
 import { layoutStrip, pixelOf, type Slice, type StripLayout, sliceAtPixel, stripTicks } from './strip_geometry';
 import { describeStretch, exchangeOfTurn, exchangeStarts, rangeOfTurn, turnOfToken } from './strip_model';
 import { fitCanvas, paintStrip, stripColours } from './strip_paint';
-import { cellBits } from './tiers';
+import { cellBits, runsOf, sinksOf } from './tiers';
 
 const unit = 8; // CSS pixels of the longest slice
 const step = 6; // CSS pixels for each doubling of bits
@@ -42,8 +42,9 @@ export function useStrip(flat: boolean, unit: number, step: number) {
       if (!element) return;
       const { width, height, pixel } = fitCanvas(element);
       const positions = stats?.positions ?? 0;
-      const cells = cellBits(stats?.tiers ?? []);
-      layout.value = layoutStrip({ length: flat ? width : height, pixel, cells, positions, pending, unit });
+      const runs = runsOf(stats?.tiers ?? []);
+      const [cells, sinks] = [cellBits(runs), sinksOf(runs)];
+      layout.value = layoutStrip({ length: flat ? width : height, pixel, cells, positions, sinks, pending, unit });
       paintStrip(element, layout.value, { flat, step }, stripColours());
     });
     return () => cancelAnimationFrame(frame);

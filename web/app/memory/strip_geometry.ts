@@ -1,12 +1,13 @@
 // Where the slices of a memory strip lie. Whole device pixels only, so that nothing is blurred; anchored at "now", so that
 // the strip grows at its old end and does not re-flow while it fits. Pure, so that tests can sweep it.
-import { cellTokens, windowCells } from './tiers';
+import { cellTokens, type Run, windowCells } from './tiers';
 
 export interface StripInput {
   length: number; // of the canvas along the strip, in device pixels
   pixel: number; // device pixels per CSS pixel, rounded
   cells: number[]; // drawn bits, oldest first
   positions: number; // tokens in memory
+  sinks?: Run | undefined; // the first tokens, where they are finer than the first cell
   pending: number; // tokens that wait to be read
   unit: number; // the longest slice, in CSS pixels
 }
@@ -28,12 +29,14 @@ export interface StripLayout {
 }
 
 const leastPitch = 2; // CSS pixels; from 3 on, one of them is a gap
+const sinkLength = 3; // CSS pixels: too few tokens to be seen at their length
 
-export function layoutStrip({ length, pixel, cells, positions, pending, unit }: StripInput): StripLayout {
+export function layoutStrip({ length, pixel, cells, positions, sinks, pending, unit }: StripInput): StripLayout {
   const window = windowCells(cells);
   const lens = unit * pixel; // cells of the exact window keep their length, or they would vanish in a long conversation
   const waiting = pendingSlices(pending, positions, length / 2, pixel, unit);
-  const room = Math.max(0, length - window * lens - waiting.reduce((sum, slice) => sum + slice.length, 0));
+  const sinkRoom = sinks ? sinkLength * pixel : 0;
+  const room = Math.max(0, length - sinkRoom - window * lens - waiting.reduce((sum, slice) => sum + slice.length, 0));
   const old = cells.length - window;
   const group = groupSize(old, room, leastPitch * pixel);
   const count = Math.ceil(old / group);
@@ -47,6 +50,10 @@ export function layoutStrip({ length, pixel, cells, positions, pending, unit }: 
   for (let i = old; i < cells.length; ++i) slices.push(kept(i, 1, cells[i]!, lens));
   const last = slices.at(-1);
   if (last) last.end = positions;
+  if (sinks && slices[0]) {
+    slices[0].first = sinks.positions;
+    slices.unshift({ at: 0, length: sinkRoom, first: 0, end: sinks.positions, bits: sinks.bits, pending: false });
+  }
   slices.push(...waiting);
 
   let at = length - slices.reduce((sum, slice) => sum + slice.length, 0);

@@ -1,6 +1,6 @@
 // Draws a strip, standing or lying, on a canvas. The ground line is the right edge, or the lower edge of a lying strip.
 import type { StripLayout } from './strip_geometry';
-import { type Level, levelOf, levels } from './tiers';
+import { colourOf, type Level, levelOf, levels } from './tiers';
 
 export interface StripStyle {
   flat: boolean; // lying down
@@ -17,7 +17,7 @@ export function stripColours(): StripColours {
   const forced = matchMedia('(forced-colors: active)').matches;
   const style = getComputedStyle(document.documentElement);
   const token = (name: string) => (forced ? 'CanvasText' : style.getPropertyValue(name).trim());
-  const tiers = Object.fromEntries(levels.map((level) => [level, token(`--tier-${level}`)])) as Record<Level, string>;
+  const tiers = Object.fromEntries(levels.map((level) => [level, token(colourOf(level))])) as Record<Level, string>;
   return { tiers, waiting: token('--edge'), forced };
 }
 
@@ -44,11 +44,14 @@ export function paintStrip(
   const across = style.flat ? canvas.height : canvas.width;
   context.clearRect(0, 0, canvas.width, canvas.height);
   for (const { at, length, bits, pending } of layout.slices) {
-    const width = Math.min(across, Math.max(pixel, Math.round(style.step * ratio * Math.log2(bits))));
+    const width = Math.min(across, Math.max(pixel, Math.round(style.step * ratio * Math.log2(Math.max(1, bits)))));
     const gap = length >= 3 * pixel ? pixel : 0;
     const box: Box = style.flat ? [at, across - width, length - gap, width] : [across - width, at, width, length - gap];
     const level = levelOf(bits);
-    if (pending) outline(context, box, colours.waiting, pixel, []);
+    if (bits === 0) {
+      context.fillStyle = colours.waiting; // deleted: a line on the ground
+      context.fillRect(...box);
+    } else if (pending) outline(context, box, colours.waiting, pixel, []);
     else if (colours.forced && level < 16) outline(context, box, colours.tiers[level], pixel, dashes(level, pixel));
     else {
       context.fillStyle = colours.tiers[level];
@@ -74,5 +77,5 @@ function outline(
 
 function dashes(level: Level, pixel: number): number[] {
   if (level >= 4) return [];
-  return level === 3 ? [3 * pixel, 2 * pixel] : [pixel, 2 * pixel];
+  return level >= 3 ? [3 * pixel, 2 * pixel] : [pixel, 2 * pixel];
 }

@@ -4,15 +4,18 @@ import { text } from '../strings';
 
 export const cellTokens = 64; // one slice of the strip, while slices fit
 
-/** The levels that have a colour (--tier-32 … --tier-2 in tokens.css). */
-export const levels = [32, 16, 8, 4, 3, 2] as const;
+/** The levels that have a colour (--tier-32 … --tier-2 in tokens.css): one for each tier of the engine, and of rows. */
+export const levels = [32, 16, 8, 4, 3.5, 3, 2.5, 2] as const;
 export type Level = (typeof levels)[number];
+export const colourOf = (level: Level): string => `--tier-${String(level).replace('.', '-')}`;
 
 type Bits = Pick<MemoryTier, 'keyBits' | 'valueBits'>;
 
+const wholeBits = [32, 16, 8, 4, 3, 2];
+
 /** 4.5 bits, scales included, are called 4 bits. */
 function nominal(bits: number): number {
-  return levels.find((level) => level <= bits + 0.01) ?? 2;
+  return wholeBits.find((whole) => whole <= bits + 0.01) ?? 2;
 }
 
 /** Keys and values may differ: what is drawn is their mean. */
@@ -29,22 +32,39 @@ export function tierLabel({ keyBits, valueBits }: Bits): string {
   return keys === values ? text.tier.level(keys) : text.tier.mixed(keys, values);
 }
 
-/** Short enough for the margin of an answer. */
+/** Short enough for the margin of an answer, a table and a plot. */
 export function tierMark({ keyBits, valueBits }: Bits): string {
   const [keys, values] = [nominal(keyBits), nominal(valueBits)];
   return keys === values ? text.tier.mark(keys) : text.tier.mixedMark(keys, values);
 }
 
-/** Drawn bits of every run of `cellTokens` positions. A cell that two tiers share is drawn as the higher one. */
-export function cellBits(tiers: MemoryTier[]): number[] {
+/** A stretch of memory that is drawn alike. 0 bits: it has been deleted, by an engine that does so. */
+export interface Run {
+  bits: number;
+  positions: number;
+}
+
+export const runsOf = (tiers: MemoryTier[]): Run[] =>
+  tiers.map((tier) => ({ bits: drawnBits(tier), positions: tier.positions }));
+
+/** The very first tokens stay as they are for ever; they are a run of their own once what follows them is coarser. */
+export function sinksOf(runs: Run[]): Run | undefined {
+  const [first, next] = runs;
+  const apart = first && next && first.positions < cellTokens && first.bits > next.bits;
+  return apart && first.positions + next.positions >= cellTokens ? first : undefined;
+}
+
+/** Bits of every run of `cellTokens` positions. A cell that two runs share is drawn as the higher one, but for the sinks. */
+export function cellBits(runs: Run[]): number[] {
   const cells: number[] = [];
-  for (const tier of tiers) {
-    if (tier.positions === 0) continue;
-    const bits = drawnBits(tier);
-    const last = Math.floor((tier.first + tier.positions - 1) / cellTokens);
-    for (let cell = Math.floor(tier.first / cellTokens); cell <= last; ++cell) {
-      cells[cell] = Math.max(cells[cell] ?? 0, bits);
+  const sinks = sinksOf(runs);
+  let first = 0;
+  for (const run of runs) {
+    const end = first + run.positions;
+    for (let cell = Math.floor(first / cellTokens); run !== sinks && cell * cellTokens < end; ++cell) {
+      cells[cell] = Math.max(cells[cell] ?? 0, run.bits);
     }
+    first = end;
   }
   return cells;
 }

@@ -100,6 +100,10 @@ export const openSettings = () => {
 export const openModels = () => {
   dialog.value = 'model';
 };
+export const openRemember = () => {
+  closeRailSheet();
+  dialog.value = 'remember';
+};
 export { toggleDrawer, toggleRail };
 
 function remembered(): string | undefined {

@@ -4,12 +4,13 @@ import { batch, signal } from '@preact/signals';
 import {
   type Engine,
   type LoadProgress,
-  type MemoryOptions,
   type ModelInfo,
   type ModelSource,
   type Piece,
   StrataError,
+  type TieredMemory,
 } from '../../lib';
+import { raisedBudget } from '../memory/budget';
 import { drawnBits } from '../memory/tiers';
 import {
   type AnswerEnd,
@@ -54,6 +55,8 @@ export class Chat {
   readonly fault = signal<Fault | undefined>(undefined);
   readonly tokensPerSecond = signal(0); // of the last answer
   readonly memory = new MemoryWatch();
+  /** Set when a smaller budget was asked for than the conversation fits: what it was given instead. */
+  readonly neededBytes = signal<number | undefined>(undefined);
 
   #makeEngine: () => Engine;
   #store: Store;
@@ -98,7 +101,9 @@ export class Chat {
       const onProgress = (progress: LoadProgress) => {
         if (!signal.aborted) this.opening.value = { name, progress };
       };
-      const info = await engine.load(source, { memory: settings.value.memory, onProgress, signal });
+      const { memory } = settings.value;
+      const info = await engine.load(source, { memory: { preset: memory.preset }, onProgress, signal });
+      await keepAs(engine, memory);
       if (signal.aborted) throw new StrataError('aborted', '');
       await this.#take(engine, { name, source, info });
     } catch (error) {
@@ -153,7 +158,14 @@ export class Chat {
     const asked = lastUserTurn(this.conversation.value.turns);
     if (asked < 0) return;
     await this.#cut(asked + 1);
-    await this.#alone((signal) => this.#answer(signal));
+    await this.#alone((signal) => this.#answer(signal, false));
+  }
+
+  /** Goes on with an answer that has not come to its end. */
+  async continueAnswer(): Promise<void> {
+    await this.stop();
+    if (this.conversation.value.turns.at(-1)?.role !== 'assistant') return;
+    await this.#alone((signal) => this.#answer(signal, true));
   }
 
   /** Ends what is going on, and returns when it has ended. What was written stays. */
@@ -162,18 +174,18 @@ export class Chat {
     await this.#job?.done;
   }
 
-  async #answer(signal: AbortSignal): Promise<void> {
+  /** `goesOn`: the last turn is an answer, and goes on. */
+  async #answer(signal: AbortSignal, goesOn: boolean): Promise<void> {
     this.activity.value = { kind: 'waiting' };
     const engine = await this.#ready(signal);
     if (signal.aborted) return;
     const { seed, ...sampling } = settings.value.sampling;
     const options = { ...sampling, seed: seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!, signal };
-    const index = this.conversation.value.turns.length;
-    let said = '';
+    const messages = toMessages(this.conversation.value);
+    const index = this.conversation.value.turns.length - (goesOn ? 1 : 0);
+    let said = this.#begin(index);
     let end: AnswerEnd = { reason: 'interrupted', firstTokenMs: 0, tokensPerSecond: 0 };
     let saved = Number.NEGATIVE_INFINITY; // so that the first words are saved at once
-    this.live.value = '';
-    const messages = toMessages(this.conversation.value);
     try {
       for await (const piece of engine.generate(messages, options)) {
         if (piece.kind === 'reading') this.#showReading(piece, false);
@@ -191,10 +203,24 @@ export class Chat {
         }
         this.memory.touch(engine);
       }
+    } catch (error) {
+      if (isBudgetFull(error)) end.reason = 'budget_full';
+      throw error;
     } finally {
       if (said !== '' || end.reason === 'end_of_turn') await this.#finishAnswer(index, said, end);
+      await this.#look();
     }
-    await this.#look();
+  }
+
+  /** What has been said of the answer `index`, which is live from now on. */
+  #begin(index: number): string {
+    const { turns } = this.conversation.value;
+    const begun = turns[index]?.text ?? '';
+    batch(() => {
+      this.live.value = begun;
+      if (turns[index]) this.#update({ turns: [...turns.slice(0, index), { role: 'assistant', text: begun }] });
+    });
+    return begun;
   }
 
   #showAnswer(index: number, said: string): void {
@@ -224,12 +250,40 @@ export class Chat {
 
   // ---- memory
 
-  /** Forgets what the engine has read and reads the conversation again, kept in another way. */
-  async setMemory(memory: MemoryOptions): Promise<void> {
-    change({ memory });
+  /** Keeps memory in another way from now on, also in the middle of an answer. Nothing is read again. */
+  async setMemory(wanted: TieredMemory): Promise<void> {
+    change({ memory: wanted });
+    const engine = this.#engine;
+    if (!engine) return;
+    try {
+      const { needed } = await keepAs(engine, wanted);
+      this.neededBytes.value = needed;
+      if (needed !== undefined) change({ memory: { ...wanted, budgetBytes: needed } });
+    } catch (error) {
+      this.fault.value = explain(error, { doing: 'answering' });
+    }
+    await this.memory.look(engine);
+  }
+
+  /** What to raise the budget to once it is full. */
+  raisedBudget(needed: number): number {
+    return raisedBudget(this.memory.stats.value?.budgetBytes || settings.value.memory.budgetBytes, needed);
+  }
+
+  /** After the budget was full: raises it, and goes on with what had to wait. */
+  async goOnWithMore(needed: number): Promise<void> {
+    await this.setMemory({ ...settings.value.memory, budgetBytes: this.raisedBudget(needed) });
+    const last = this.conversation.value.turns.at(-1);
+    if (last?.role === 'user') await this.answer();
+    else if (last?.end?.reason === 'budget_full') await this.continueAnswer();
+    else await this.#alone((signal) => this.#reread(signal));
+  }
+
+  /** Reads the conversation again: what had become coarser than it has to be is as sharp as it can be. */
+  async sharpen(): Promise<void> {
     await this.#alone(async (signal) => {
       const engine = await this.#ready(signal);
-      await engine.reset(memory);
+      await engine.reset();
       this.memory.clear();
       await this.#reread(signal);
     });
@@ -307,6 +361,7 @@ export class Chat {
     batch(() => {
       this.conversation.value = { ...conversation, turns: closeInterrupted(conversation.turns) };
       this.memory.clear();
+      this.neededBytes.value = undefined;
       this.fault.value = undefined;
       this.live.value = '';
     });
@@ -395,5 +450,21 @@ export class Chat {
     })();
     this.#job = { abort, done };
     await done;
+  }
+}
+
+const isBudgetFull = (error: unknown) => error instanceof StrataError && error.code === 'budget_full';
+
+/** Applies what is wished, with a budget that the model and the conversation fit. `needed`: what the conversation needs, where that is more. */
+async function keepAs(engine: Engine, { preset, budgetBytes }: TieredMemory): Promise<{ needed?: number }> {
+  const { leastBudgetBytes } = await engine.stats();
+  try {
+    await engine.setMemory({ preset, budgetBytes: budgetBytes && Math.max(budgetBytes, leastBudgetBytes) });
+    return {};
+  } catch (error) {
+    const needed = error instanceof StrataError ? error.neededBytes : undefined;
+    if (needed === undefined) throw error;
+    await engine.setMemory({ preset, budgetBytes: needed });
+    return { needed };
   }
 }

@@ -1,9 +1,12 @@
 // A conversation as it is shown and saved. Plain values and pure functions; nothing here knows the engine or the page.
 import type { Message, StopReason } from '../../lib';
 
-/** How an answer came to its end. `interrupted`: the tab or the engine went away while it was written. */
+/**
+ * How an answer came to its end. `interrupted`: the tab or the engine went away while it was written. `budget_full`: it
+ * waits for more memory.
+ */
 export interface AnswerEnd {
-  reason: StopReason | 'interrupted';
+  reason: StopReason | 'interrupted' | 'budget_full';
   firstTokenMs: number;
   tokensPerSecond: number;
 }

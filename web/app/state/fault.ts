@@ -2,8 +2,8 @@
 import { type ErrorCode, StrataError } from '../../lib';
 import { text } from '../strings';
 
-/** `open again`: the same model anew. `included`: the model that is always there. `answer`: ask again. */
-export type WayOn = 'open again' | 'included' | 'choose' | 'answer' | 'save';
+/** `open again`: the same model anew. `included`: the model that is always there. `answer`: ask again. `more memory`: a larger budget. */
+export type WayOn = 'open again' | 'included' | 'choose' | 'answer' | 'save' | 'more memory';
 
 export interface Fault {
   code: ErrorCode | 'not_saved';
@@ -11,6 +11,7 @@ export interface Fault {
   cause: string;
   kept: string;
   wayOn: WayOn;
+  neededBytes?: number; // of memory, to go on
 }
 
 export interface Circumstances {
@@ -19,7 +20,9 @@ export interface Circumstances {
 }
 
 export function explain(error: unknown, { doing, stillOpen }: Circumstances): Fault {
-  const { code, message } = error instanceof StrataError ? error : new StrataError('internal', String(error));
+  const known = error instanceof StrataError ? error : new StrataError('internal', String(error));
+  const { code, message, neededBytes } = known;
+  if (neededBytes !== undefined) return budgetFull(neededBytes);
   return {
     code,
     title: text.fault.titles[code],
@@ -27,6 +30,13 @@ export function explain(error: unknown, { doing, stillOpen }: Circumstances): Fa
     kept: stillOpen ? text.fault.stillHere(stillOpen) : text.fault.kept,
     wayOn: doing === 'opening' ? wayOnFromOpening(code, stillOpen !== undefined) : wayOnFromAnswering(code),
   };
+}
+
+// No failure: memory has come to the end of what it was given, and waits.
+function budgetFull(neededBytes: number): Fault {
+  const { titles, budgetFull } = text.fault;
+  const cause = budgetFull(neededBytes);
+  return { code: 'budget_full', title: titles.budget_full, cause, kept: '', wayOn: 'more memory', neededBytes };
 }
 
 export function notSaved(error: unknown): Fault {

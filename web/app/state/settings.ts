@@ -1,7 +1,7 @@
 // What a person has chosen, kept in localStorage. Every value is checked when it is read back: an older version, or a
 // person, may have written something else.
 import { effect, signal } from '@preact/signals';
-import type { GenerateOptions, KvType, MemoryOptions } from '../../lib';
+import type { GenerateOptions, MemoryPreset, TieredMemory } from '../../lib';
 
 export type Theme = 'system' | 'light' | 'dark';
 export type Sampling = Required<
@@ -15,13 +15,11 @@ export interface Settings {
   theme: Theme;
   systemPrompt: string;
   sampling: Sampling;
-  memory: MemoryOptions;
+  memory: TieredMemory; // as wished: a model may need more, see keepAs() in chat.ts
   model: ModelChoice;
 }
 
-export const keyTypes: readonly KvType[] = ['fp32', 'fp16', 'q8_0', 'q4_0', 'hq4_0', 'turbo_kv_4b'];
-export const valueTypes: readonly KvType[] = ['fp32', 'fp16', 'q8_0', 'q4_0', 'hq4_0']; // turbo_kv_4b is made for keys
-export const windows: readonly number[] = [0, 64, 128, 256, 512, 1024];
+export const presets: readonly MemoryPreset[] = ['exact', 'quality', 'balanced', 'max'];
 
 /** The bounds of the sampling fields; they are checked here and shown in the sheet. */
 export const samplingRanges = {
@@ -39,7 +37,7 @@ export const defaults: Settings = {
   systemPrompt: '',
   // Cool and unpunished: a repetition penalty would punish the included model for repeating what it was told.
   sampling: { temperature: 0.3, topP: 1, topK: 40, minP: 0.05, repeatPenalty: 1, maxTokens: 512, seed: null },
-  memory: { keyType: 'hq4_0', valueType: 'hq4_0', keyWindow: 128, valueWindow: 128 },
+  memory: { preset: 'quality', budgetBytes: 0 },
   model: { kind: 'included' },
 };
 
@@ -60,11 +58,10 @@ export function parseSettings(saved: unknown): Settings {
       ) as Record<SamplingField, number>),
       seed: typeof seed === 'number' && Number.isInteger(seed) && seed >= 0 ? seed : null,
     },
+    // Earlier versions kept formats of rows here; they had no budget.
     memory: {
-      keyType: oneOf(memory.keyType, keyTypes, defaults.memory.keyType),
-      valueType: oneOf(memory.valueType, valueTypes, defaults.memory.valueType),
-      keyWindow: oneOf(memory.keyWindow, windows, defaults.memory.keyWindow),
-      valueWindow: oneOf(memory.valueWindow, windows, defaults.memory.valueWindow),
+      preset: oneOf(memory.preset, presets, defaults.memory.preset),
+      budgetBytes: isBytes(memory.budgetBytes) ? memory.budgetBytes : defaults.memory.budgetBytes,
     },
     model:
       model.kind === 'url' && typeof model.url === 'string' ? { kind: 'url', url: model.url } : { kind: 'included' },
@@ -76,6 +73,7 @@ export function samplingValue(name: SamplingField, value: unknown): number {
   return typeof value === 'number' && value >= min && value <= max ? value : defaults.sampling[name];
 }
 
+const isBytes = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const fields = (value: unknown) =>
   (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
 function oneOf<T>(value: unknown, allowed: readonly T[], otherwise: T): T {

@@ -25,7 +25,7 @@ for (const query of ['(prefers-color-scheme: dark)', '(forced-colors: active)'])
 export const railOpen = signal(!narrow.value);
 export const drawerOpen = signal(false);
 export const searching = signal(false);
-export type Dialog = 'settings' | 'model' | undefined;
+export type Dialog = 'settings' | 'model' | 'remember' | undefined;
 export const dialog = signal<Dialog>(undefined);
 
 /** Turns that are at least partly in view: [first, last]. */

@@ -2,6 +2,7 @@
 import { useEffect } from 'preact/hooks';
 import { Drawer } from '../memory/drawer';
 import { Strip } from '../memory/strip';
+import { RememberDialog } from '../remember/dialog';
 import { chat, openModels, toggleRail } from '../state/app';
 import { dialog, drawerOpen, medium, narrow, railOpen } from '../state/ui';
 import { text } from '../strings';
@@ -29,6 +30,7 @@ export function App() {
       {drawerOpen.value && <Drawer />}
       {dialog.value === 'settings' && <SettingsDialog />}
       {dialog.value === 'model' && <ModelDialog />}
+      {dialog.value === 'remember' && <RememberDialog />}
       <DropTarget />
       <Announcer />
     </div>

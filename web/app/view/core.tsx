@@ -2,14 +2,9 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { layoutStrip } from '../memory/strip_geometry';
 import { fitCanvas, paintStrip, stripColours } from '../memory/strip_paint';
-import { cellBits } from '../memory/tiers';
+import { cellBits, type Run, sinksOf } from '../memory/tiers';
 import { settings } from '../state/settings';
 import { coloursChanged } from '../state/ui';
-
-export interface Run {
-  bits: number;
-  positions: number;
-}
 
 interface CoreProps {
   runs: Run[] | ((width: number) => Run[]); // oldest first; or what fills a width in CSS pixels
@@ -26,14 +21,10 @@ export function Core({ runs, unit, step, class: name }: CoreProps) {
     const element = canvas.current!;
     const draw = () => {
       const { width, pixel } = fitCanvas(element);
-      let first = 0;
       const wanted = typeof runs === 'function' ? runs(element.clientWidth) : runs;
-      const tiers = wanted.map(({ bits, positions }) => {
-        const tier = { name: '', first, positions, keyBits: bits, valueBits: bits, bytes: 0 };
-        first += positions;
-        return tier;
-      });
-      const layout = layoutStrip({ length: width, pixel, cells: cellBits(tiers), positions: first, pending: 0, unit });
+      const [cells, sinks] = [cellBits(wanted), sinksOf(wanted)];
+      const positions = wanted.reduce((sum, run) => sum + run.positions, 0);
+      const layout = layoutStrip({ length: width, pixel, cells, positions, sinks, pending: 0, unit });
       paintStrip(element, alignedLeft(layout), { flat: true, step }, stripColours());
     };
     draw();

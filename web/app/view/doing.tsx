@@ -85,8 +85,9 @@ function Reading({ again, done, total, since }: Extract<Activity, { kind: 'readi
 
 export function FaultCard({ fault }: { fault: Fault }) {
   const { label, act } = waysOn[fault.wayOn](fault);
+  const calm = fault.wayOn === 'more memory'; // nothing has failed
   return (
-    <div class="fault" role="alert">
+    <div class={calm ? 'fault calm' : 'fault'} role={calm ? 'status' : 'alert'}>
       <h3>{fault.title}</h3>
       <p>
         {fault.cause} {fault.kept}
@@ -106,5 +107,9 @@ const waysOn: Record<WayOn, (fault: Fault) => { label: string; act: () => void }
   included: () => ({ label: text.fault.useIncluded(text.model.included), act: () => void openIncluded() }),
   choose: () => ({ label: text.fault.anotherFile, act: openModels }),
   answer: () => ({ label: text.fault.tryAgain, act: () => void chat.answer() }),
+  'more memory': ({ neededBytes = 0 }) => ({
+    label: text.fault.raise(chat.raisedBudget(neededBytes)),
+    act: () => void chat.goOnWithMore(neededBytes),
+  }),
   save: () => ({ label: text.fault.saveAgain, act: () => void chat.saveAll() }),
 };

@@ -6,13 +6,14 @@ import { Sheet } from './sheet';
 interface PanelProps {
   id: string; // of the title
   title: string;
+  wide?: boolean;
   onClose: () => void;
   children: ComponentChildren;
 }
 
-export function Panel({ id, title, onClose, children }: PanelProps) {
+export function Panel({ id, title, wide = false, onClose, children }: PanelProps) {
   return (
-    <Sheet class="panel" labelledBy={id} onClose={onClose}>
+    <Sheet class={wide ? 'panel wide' : 'panel'} labelledBy={id} onClose={onClose}>
       <header>
         <h2 id={id} tabIndex={-1} autofocus>
           {title}

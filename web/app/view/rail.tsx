@@ -1,7 +1,15 @@
 // All conversations of this device: find, open, rename, delete.
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { chat, keepsConversations, newConversation, openConversation, openSettings, readyOffline } from '../state/app';
+import {
+  chat,
+  keepsConversations,
+  newConversation,
+  openConversation,
+  openRemember,
+  openSettings,
+  readyOffline,
+} from '../state/app';
 import type { Summary } from '../state/conversation';
 import { narrow, searching, toggleRail } from '../state/ui';
 import { text } from '../strings';
@@ -29,6 +37,9 @@ export function Rail() {
       </button>
       <Conversations />
       <div class="rail-foot">
+        <button type="button" class="line-btn" onClick={openRemember}>
+          {text.remember.title}
+        </button>
         <button type="button" class="line-btn" onClick={openSettings}>
           {text.rail.settings}
         </button>

@@ -1,8 +1,7 @@
 // An empty conversation: what this is, three ways to begin, and which model answers.
 
-import type { KvType } from '../../lib';
-import { levelOf } from '../memory/tiers';
-import { chat } from '../state/app';
+import { presetBits } from '../memory/budget';
+import { chat, openRemember } from '../state/app';
 import { settings } from '../state/settings';
 import { text } from '../strings';
 import { Core } from './core';
@@ -10,15 +9,13 @@ import { FaultCard } from './doing';
 import { OpeningProgress } from './opening';
 import { OwnModel } from './own_model';
 
-const bitsOf: Record<KvType, number> = { fp32: 32, fp16: 16, q8_0: 8, q4_0: 4, hq4_0: 4, turbo_kv_4b: 4 };
 const tile = 64;
 const slice = 7; // CSS pixels of an older slice in the picture
 const windowSlice = 18;
 const windowSlices = 3;
 
 export function Start() {
-  const { keyType, valueType } = settings.value.memory;
-  const older = (bitsOf[keyType] + bitsOf[valueType]) / 2;
+  const { preset } = settings.value.memory;
   return (
     <div class="start">
       <h1>{text.start.title}</h1>
@@ -28,12 +25,12 @@ export function Start() {
           step={8}
           unit={windowSlice}
           runs={(width) => [
-            { bits: older, positions: Math.floor((width - windowSlices * windowSlice) / slice) * tile },
+            { bits: presetBits[preset], positions: Math.floor((width - windowSlices * windowSlice) / slice) * tile },
             { bits: 32, positions: windowSlices * tile },
           ]}
         />
         <figcaption aria-hidden="true">
-          <span>{text.start.older(text.tier.level(levelOf(older)))}</span>
+          <span>{text.start.older(preset)}</span>
           <b>{text.start.now}</b>
         </figcaption>
       </figure>
@@ -53,6 +50,12 @@ export function Start() {
             </li>
           ))}
         </ul>
+        <p class="proof">
+          <button type="button" class="link" onClick={openRemember}>
+            {text.remember.title}
+          </button>{' '}
+          {text.start.proof}
+        </p>
       </section>
       <section aria-labelledby="start-model">
         <h2 id="start-model" class="label">

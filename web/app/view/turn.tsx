@@ -64,6 +64,11 @@ function Answer({ turn, index, exchange, last }: TurnProps) {
       {turn.end && (
         <div class="acts" role="group" aria-label={text.chat.actions}>
           <CopyButton words={turn.text} />
+          {last && turn.end.reason !== 'end_of_turn' && turn.end.reason !== 'stop_text' && (
+            <button type="button" onClick={() => void chat.continueAnswer()}>
+              {text.chat.goOn}
+            </button>
+          )}
           {last && (
             <button type="button" onClick={() => void chat.answer()}>
               {text.chat.redo}
@@ -78,6 +83,7 @@ function Answer({ turn, index, exchange, last }: TurnProps) {
 
 function outcome({ reason, firstTokenMs, tokensPerSecond }: AnswerEnd): string {
   if (reason === 'interrupted') return text.chat.interrupted;
+  if (reason === 'budget_full') return text.chat.budgetFull;
   const speed = text.chat.speed(firstTokenMs, tokensPerSecond);
   if (reason === 'aborted') return `${text.chat.stopped} · ${speed}`;
   return reason === 'max_tokens' ? `${text.chat.atLimit} · ${speed}` : speed;
