@@ -58,7 +58,6 @@ const report = {
   model: options.model,
   floatModel: existsSync(floatModel) ? { path: floatModel, name: basename(floatModel) } : undefined,
   texts,
-  textArguments: texts.map((text) => `--text ${basename(text)}`).join(' '),
   tokens: Number(options.tokens),
   filler: texts.at(-1),
   questions: Number(options.questions),
