@@ -18,8 +18,8 @@ function row({ name, keepsAll }, record) {
   const bytes = keepsAll ? ['–', '–', '–'] : [...sealedCells(record), integer(record.kv.bytes)];
   return [
     name,
-    plusMinus(record.mean_kld, record.mean_kld_se),
-    plusMinus(record.p99_kld, 0).replace(/ ±.*/, ''),
+    plusMinus(1000 * record.mean_kld, 1000 * record.mean_kld_se),
+    (1000 * record.p99_kld).toPrecision(3),
     `${(100 * record.same_top).toFixed(2)} ± ${(100 * record.same_top_se).toFixed(2)}`,
     change(record.ppl_ratio, record.ppl_ratio_se),
     ...bytes,
@@ -30,8 +30,8 @@ function summaryTable(records, tokens) {
   return table(
     [
       'memory',
-      'mean KLD',
-      '99 %',
+      'mean KLD, 10⁻³',
+      '99 %, 10⁻³',
       'same top, %',
       'PPL, %',
       'sealed, of FP16',
@@ -48,7 +48,7 @@ function ageTable(records) {
   const cells = (record) =>
     record.by_age.map(
       (age) =>
-        `${plusMinus(age.mean_kld, age.mean_kld_se)}<br>${signed(100 * age.nll_diff, 2)} ± ${(100 * age.nll_diff_se).toFixed(2)} %`,
+        `${plusMinus(1000 * age.mean_kld, 1000 * age.mean_kld_se)}<br>${signed(100 * age.nll_diff, 2)} ± ${(100 * age.nll_diff_se).toFixed(2)} %`,
     );
   return table(
     ['memory', ...ages],
@@ -70,7 +70,7 @@ function tables({ measurements, texts, tokens }, model) {
 
 ${summaryTable(records, tokens)}
 
-By age (a query's position, which is the age of the oldest key that it sees): mean KLD, and below it the change of NLL.
+By age (a query's position, which is the age of the oldest key that it sees): mean KLD in thousandths of a nat, and below it the change of NLL.
 
 ${ageTable(records)}
 `;
@@ -88,9 +88,9 @@ ${tables(report, floatModel.path)}`
     : '';
   return `## Against the exact memory
 
-\`strata kld MODEL ${report.textArguments} --max-tokens ${report.tokens}\` with ${compared.map(({ args }) => `\`${args.join(' ')}\``).join(', ')}.
-Over query positions from 256 on, whatever the memory. KLD in nats. **Sealed** is what lies outside the exact window; row formats have a
-window of 128 positions, the memory in tiers one of 129 to 192. *Deleted*: a query sees the newest positions and the first four only.
+\`strata kld MODEL --text TEXT … --max-tokens ${report.tokens}\` with ${compared.map(({ args }) => `\`${args.join(' ')}\``).join(', ')}.
+Over query positions from 256 on, whatever the memory. KLD in thousandths of a nat. **Sealed** is what lies outside the exact
+window; the memory in tiers has a window of 129 to 192 positions, row formats have the one that is said. *Deleted*: a query sees the newest positions and the first four only.
 
 ### Weights in Q8_0, as shipped
 
