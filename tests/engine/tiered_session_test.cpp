@@ -50,43 +50,42 @@ TEST_P(TieredSession, LogitsDoNotDependOnBatchesCallsOrThreads) {
             SessionOptions options = tiled(GetParam(), budget, threads);
             options.micro_batch = batch;
             const auto session = open(options);
-            append(*session, some_tokens(500), call);
+            append(*session, some_tokens(330), call);
             // A budget that changes at a position is part of the conversation.
             EXPECT_TRUE(session->set_memory(GetParam(), budget == 0 ? 3'100'000 : budget - 50'000));
-            append(*session, some_tokens(200, 500), call);
+            append(*session, some_tokens(130, 500), call);
             return logits_of(*session);
         };
         const auto reference = run(1, 64, 1 << 20);
-        EXPECT_EQ(reference, run(2, 17, 100));
-        EXPECT_EQ(reference, run(1, 64, 1));
-        EXPECT_EQ(reference, run(3, 1, 64));
+        EXPECT_EQ(reference, run(3, 17, 100));
+        EXPECT_EQ(reference, run(2, 64, 1));
     }
 }
 
 // Regenerate goes back to where the answer began, edit-last to where the turn began, however long both were.
 TEST_P(TieredSession, TheLastTurnCanBeTakenBackBitForBit) {
-    for (const int question : {10, 400})
-        for (const int answer : {30, 300}) {
+    for (const int question : {10, 200})
+        for (const int answer : {30, 200}) {
             const auto session = open(tiled(GetParam()));
-            append(*session, some_tokens(777));
+            append(*session, some_tokens(400));
             session->begin_turn();
-            append(*session, some_tokens(question, 777));
+            append(*session, some_tokens(question, 400));
             append(*session, some_tokens(answer, 5000));
-            const auto back = session->truncate(777 + question);
+            const auto back = session->truncate(400 + question);
             ASSERT_TRUE(back);
             EXPECT_TRUE(*back);
-            EXPECT_EQ(session->position(), 777 + question);
+            EXPECT_EQ(session->position(), 400 + question);
             EXPECT_TRUE(session->logits().empty());
             append(*session, some_tokens(50, 9000));
             const auto never = open(tiled(GetParam()));
-            append(*never, some_tokens(777 + question));
+            append(*never, some_tokens(400 + question));
             append(*never, some_tokens(50, 9000));
             EXPECT_EQ(logits_of(*session), logits_of(*never)) << question << ", " << answer;
 
-            ASSERT_TRUE(*session->truncate(777));
+            ASSERT_TRUE(*session->truncate(400));
             append(*session, some_tokens(50, 10000));
             const auto edited = open(tiled(GetParam()));
-            append(*edited, some_tokens(777));
+            append(*edited, some_tokens(400));
             append(*edited, some_tokens(50, 10000));
             EXPECT_EQ(logits_of(*session), logits_of(*edited)) << question << ", " << answer;
         }
@@ -95,9 +94,9 @@ TEST_P(TieredSession, TheLastTurnCanBeTakenBackBitForBit) {
 TEST_P(TieredSession, GoingFurtherBackIsDeterministicAndMarked) {
     const auto run = [&](int64_t to, bool& exact) {
         const auto session = open(tiled(GetParam()));
-        append(*session, some_tokens(900));
+        append(*session, some_tokens(600));
         session->begin_turn();
-        append(*session, some_tokens(100, 900));
+        append(*session, some_tokens(100, 600));
         exact = *session->truncate(to);
         EXPECT_EQ(session->position(), to);
         EXPECT_EQ(session->tokens().size(), size_t(to));
@@ -106,7 +105,7 @@ TEST_P(TieredSession, GoingFurtherBackIsDeterministicAndMarked) {
         EXPECT_EQ(session->stats().thawed_positions, 0);  // they have left the window again
         return logits_of(*session);
     };
-    for (const int64_t to : {500, 448, 130, 64, 3}) {
+    for (const int64_t to : {448, 130, 3}) {
         bool exact = false, again = false;
         EXPECT_EQ(run(to, exact), run(to, again));
         EXPECT_EQ(exact, GetParam() == KvPreset::exact) << to;
@@ -155,7 +154,7 @@ TEST_P(TieredSession, AnythingInAnyOrderKeepsThePromises) {
 // ---- snapshots
 
 TEST_P(TieredSession, ARestoredConversationGoesOnAsIfItHadNeverStopped) {
-    for (const int n : {0, 63, 64, 1000})
+    for (const int n : {0, 64, 1000})
         for (const uint64_t budget : {uint64_t(0), uint64_t(3'100'000)}) {
             const auto session = open(tiled(GetParam(), budget));
             append(*session, some_tokens(n / 2));

@@ -2,10 +2,13 @@
 import { createWorkerEngine } from '../../../web/lib/index';
 import { firstWord, words } from './words.mjs';
 
-/** "fp16", "turbo_kv_4b/fp16" (keys/values) or "turbo_kv_4b/fp16/128" (and a window) */
+const presets = ['exact', 'quality', 'balanced', 'max'];
+
+/** A preset, or rows: "fp16", "turbo_kv_4b/fp16" (keys/values) or "turbo_kv_4b/fp16/128" (and a window) */
 function memoryOptions(kv) {
+  if (presets.includes(kv)) return { preset: kv, budgetBytes: 0 };
   const [keyType, valueType = keyType, window = '0'] = kv.split('/');
-  return { keyType, valueType, keyWindow: Number(window), valueWindow: Number(window) };
+  return { rows: { keyType, valueType, keyWindow: Number(window), valueWindow: Number(window) } };
 }
 
 /** @typedef {import('./contender').Contender} Contender */
