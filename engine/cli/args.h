@@ -116,10 +116,12 @@ inline void add_kv(CLI::App& app, KvOptions& kv) {
         kv.budget_bytes = *bytes;
         return true;
     };
-    app.add_option("--kv-budget", read_budget, "With --kv: the memory never takes more than this; it gets coarser")
-        ->type_name("SIZE");
+    auto* budget =
+        app.add_option("--kv-budget", read_budget, "With --kv: the memory never takes more than this; it gets coarser")
+            ->type_name("SIZE");
     for (CLI::Option* rows : add_kv_rows(app, kv)) {
         policy->excludes(rows);
+        budget->excludes(rows);
         rows->each([&kv](const std::string&) { kv.preset.reset(); });  // of a command that has one by default
     }
     if (kv.preset) policy->default_str(kv_preset_name(*kv.preset));

@@ -279,7 +279,9 @@ test('--kv and --kv-budget: what is refused, and why', () => {
       ['--v-window', '8'],
     ])
       fails(2, /--kv excludes --(key-type|value-type|k-window|v-window)/, ...line, '--kv', 'max', ...rows);
-    fails(2, /--kv-budget: needs a memory in tiers/, ...line, '--kv-budget', '1GiB');
+    const tiersByDefault = ['generate', 'chat'].includes(line[0]);
+    if (tiersByDefault) fails(2, /--kv-budget excludes --key-type/, ...line, '-k', 'fp16', '--kv-budget', '1GiB');
+    else fails(2, /--kv-budget: needs a memory in tiers/, ...line, '--kv-budget', '1GiB');
     fails(2, /--kv-budget: needs a memory in tiers/, ...line, '--kv', 'delete:128', '--kv-budget', '1GiB');
     for (const size of ['0', '-1', '1.5GiB', '12 MB', '3mb', 'GiB', '99999999999GiB', '1e9'])
       fails(2, /--kv-budget: '.*' is no size: 256MiB/, ...line, '--kv', 'max', `--kv-budget=${size}`);
@@ -582,7 +584,7 @@ test('generate: an empty prompt and impossible options are explained', () => {
 
 test('generate --chat answers in the template of the file', () => {
   const { stdout, stderr } = ok('generate', model, '--chat', '-p', 'What is the capital of France?', '--temp', '0');
-  assert.match(stdout, /^\S.*Paris/);
+  assert.match(stdout, /^(\S.*)?Paris/);
   assert.doesNotMatch(stdout, /im_end/);
   assert.doesNotMatch(stderr, /template/);
 });
@@ -608,7 +610,7 @@ test('chat: commands, empty lines and the end of input', () => {
   const { status, stdout, stderr } = runWithInput('/help\n\n   \n/stats\n/bogus\n/exit\nnever read\n', 'chat', model);
   assert.equal(status, 0);
   assert.equal(stdout, '');
-  assert.match(stderr, /\/stats[\s\S]*memory: 0 B[\s\S]*no command \/bogus/);
+  assert.match(stderr, /\/stats[\s\S]*memory: 24\.6 kB[\s\S]*no command \/bogus/);
   assert.equal(runWithInput('', 'chat', model).status, 0);
   const stats = runWithInput('Hello!\n/stats\n', 'chat', model, '-k', 'hq4_0', '--k-window', '8');
   assert.match(stats.stderr, /k=hq4_0 v=fp16 k_window=8[\s\S]*hq4_0\/fp16: \d+ tokens[\s\S]*% of FP16/);
