@@ -6,10 +6,10 @@
 
 namespace strata {
 
-constexpr uint64_t kFnvStart = 14695981039346656037ull;
+constexpr uint64_t kFnvStart = 14695981039346656037ull, kFnvPrime = 1099511628211ull;
 
 inline uint64_t fnv1a(std::span<const uint8_t> bytes, uint64_t hash = kFnvStart) {
-    for (const uint8_t byte : bytes) hash = (hash ^ byte) * 1099511628211ull;
+    for (const uint8_t byte : bytes) hash = (hash ^ byte) * kFnvPrime;
     return hash;
 }
 

@@ -72,6 +72,18 @@ CLI::Option* add_choice(CLI::App& app, const std::string& flags, T& value, const
     return app.add_option(flags, parse, help)->type_name(names);
 }
 
+// Of commands that print a text for people, or one JSON object.
+inline void add_output(CLI::App& app, OutputFormat& output) {
+    add_choice<OutputFormat>(app, "-o,--output", output, {{"text", OutputFormat::text}, {"jsonl", OutputFormat::jsonl}},
+                             "jsonl: one object")
+        ->default_str("text");
+}
+
+// 0: all
+inline void add_max_tokens(CLI::App& app, int64_t& max_tokens, const std::string& help) {
+    app.add_option("--max-tokens", max_tokens, help)->check(CLI::Range(int64_t(1), int64_t(1) << 40))->type_name("N");
+}
+
 inline void add_threads(CLI::App& app, int& threads) {
     app.add_option("-j,--threads", threads, "Threads; results do not depend on it")
         ->check(CLI::Range(1, 64))

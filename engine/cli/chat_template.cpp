@@ -115,9 +115,8 @@ std::vector<int> encode_turn(const ChatFormat& format, const Tokenizer& tokenize
     writer.message(content(turn.user));
     writer.fixed_part(format.user_after);
 
-    std::vector<int> tokens = tokenizer.encode(writer.text, SpecialTokens::parse, writer.literal);
-    if (turn.first && tokenizer.wants_bos() && tokenizer.bos() >= 0) tokens.insert(tokens.begin(), tokenizer.bos());
-    return tokens;
+    const std::vector<int> tokens = tokenizer.encode(writer.text, SpecialTokens::parse, writer.literal);
+    return turn.first ? tokenizer.with_bos(tokens) : tokens;
 }
 
 }  // namespace strata::cli

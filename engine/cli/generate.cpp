@@ -30,9 +30,7 @@ struct GenerateArguments {
 };
 
 std::vector<int> prompt_tokens(const Tokenizer& tokenizer, const std::string& prompt) {
-    std::vector<int> tokens = tokenizer.encode(prompt);
-    if (tokenizer.wants_bos() && tokenizer.bos() >= 0) tokens.insert(tokens.begin(), tokenizer.bos());
-    return tokens;
+    return tokenizer.with_bos(tokenizer.encode(prompt));
 }
 
 int run(GenerateArguments arguments) {

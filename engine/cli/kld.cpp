@@ -191,17 +191,13 @@ Command add_kld(CLI::App& app) {
     add_kv(app, arguments->engine.kv);
     add_distance_clamp(app, arguments->engine.distance_clamp);
     add_threads(app, arguments->engine.threads);
-    app.add_option("--max-tokens", arguments->max_tokens, "Read only the first N tokens of each text")
-        ->check(CLI::Range(int64_t(1), int64_t(1) << 40))
-        ->type_name("N");
+    add_max_tokens(app, arguments->max_tokens, "Read only the first N tokens of each text");
     app.add_flag("--guard", arguments->guard,
                  "First find the layers whose keys this model cannot keep in few bits, and keep those at 8");
     app.add_option("--scores", arguments->scores,
                    "Write two float32 for each scored position: KLD, and NLL less that of the exact memory")
         ->type_name("FILE");
-    add_choice<OutputFormat>(app, "-o,--output", arguments->output,
-                             {{"text", OutputFormat::text}, {"jsonl", OutputFormat::jsonl}}, "jsonl: one object")
-        ->default_str("text");
+    add_output(app, arguments->output);
     app.footer(kExamples);
     return [arguments] { return run(*arguments); };
 }

@@ -152,9 +152,7 @@ Command add_ppl(CLI::App& app) {
     add_kv(app, arguments->engine.kv);
     add_distance_clamp(app, arguments->engine.distance_clamp);
     add_threads(app, arguments->engine.threads);
-    app.add_option("--max-tokens", arguments->max_tokens, "Score only the first N tokens of the text")
-        ->check(CLI::Range(int64_t(1), int64_t(1) << 40))
-        ->type_name("N");
+    add_max_tokens(app, arguments->max_tokens, "Score only the first N tokens of the text");
     app.add_option("--from", arguments->from, "Single protocol: score only query positions from N on")
         ->check(CLI::Range(int64_t(0), int64_t(1) << 40))
         ->type_name("N");
@@ -163,9 +161,7 @@ Command add_ppl(CLI::App& app) {
         ->type_name("N");
     app.add_option("--scores", arguments->scores, "Write the NLL of every scored token: float32, nothing else")
         ->type_name("FILE");
-    add_choice<OutputFormat>(app, "-o,--output", arguments->output,
-                             {{"text", OutputFormat::text}, {"jsonl", OutputFormat::jsonl}}, "jsonl: one object")
-        ->default_str("text");
+    add_output(app, arguments->output);
     app.footer(kExamples);
     return [arguments] { return run(*arguments); };
 }

@@ -276,9 +276,7 @@ Command add_recall(CLI::App& app) {
     add_threads(app, arguments->engine.threads);
     app.add_option("--dump", arguments->dump, "Write the questions as well, one JSON object a line, for other engines")
         ->type_name("FILE");
-    add_choice<OutputFormat>(app, "-o,--output", arguments->output,
-                             {{"text", OutputFormat::text}, {"jsonl", OutputFormat::jsonl}}, "jsonl: one object")
-        ->default_str("text");
+    add_output(app, arguments->output);
     app.footer(kExamples);
     return [arguments] { return run(*arguments); };
 }

@@ -57,9 +57,7 @@ Command add_tokenize(CLI::App& app) {
     auto* file = app.add_option("-f,--file", arguments->file, "Take the text from a file; - is standard input")
                      ->type_name("FILE");
     app.add_flag("--special", arguments->special, "Recognise control tokens in the text");
-    add_choice<OutputFormat>(app, "-o,--output", arguments->output,
-                             {{"text", OutputFormat::text}, {"jsonl", OutputFormat::jsonl}}, "jsonl: one object")
-        ->default_str("text");
+    add_output(app, arguments->output);
     app.footer(kExamples);
     app.callback([text, file] {
         if ((text->count() > 0) == (file->count() > 0)) throw CLI::ValidationError("give either a text or --file");

@@ -155,10 +155,7 @@ KldSummary summarise(std::span<const KldScore> all) {
 }
 
 Result<KldResult> kl_divergence(const Model& model, std::span<const int> tokens, const KldOptions& options) {
-    const Tokenizer& tokenizer = model.tokenizer();
-    std::vector<int> text;
-    if (tokenizer.wants_bos() && tokenizer.bos() >= 0) text.push_back(tokenizer.bos());
-    text.insert(text.end(), tokens.begin(), tokens.end());
+    const std::vector<int> text = model.tokenizer().with_bos(tokens);
     const int64_t n = int64_t(text.size()) - 1;  // the last token has no successor to predict
     if (n <= kBeyondWindow)
         return Error{ErrorCode::invalid_argument,

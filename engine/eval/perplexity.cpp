@@ -26,10 +26,7 @@ Result<std::vector<Pass>> passes(const Tokenizer& tokenizer, std::span<const int
         return Error{ErrorCode::invalid_argument,
                      "the chunks protocol scores the second half of each chunk; "
                      "only the single protocol can score other positions"};
-    const bool bos = tokenizer.wants_bos() && tokenizer.bos() >= 0;
-    std::vector<int> text;
-    if (bos) text.push_back(tokenizer.bos());
-    text.insert(text.end(), tokens.begin(), tokens.end());
+    std::vector<int> text = tokenizer.with_bos(tokens);
     if (options.protocol == PplProtocol::single) {
         if (text.size() < 2) return too_short(tokens.size(), "too few to predict one from another");
         const int64_t n_queries = int64_t(text.size()) - 1;
@@ -50,7 +47,7 @@ Result<std::vector<Pass>> passes(const Tokenizer& tokenizer, std::span<const int
     for (size_t at = 0; at + n_ctx <= text.size(); at += n_ctx) {
         const auto begin = text.begin() + std::ptrdiff_t(at);
         Pass pass{{begin, begin + std::ptrdiff_t(n_ctx)}, int64_t(n_ctx / 2)};
-        if (bos) pass.tokens[0] = tokenizer.bos();
+        if (tokenizer.wants_bos()) pass.tokens[0] = tokenizer.bos();
         result.push_back(std::move(pass));
     }
     return result;

@@ -46,7 +46,7 @@ public:
         : tokenizer_(tokenizer), filler_(filler), task_(task), random_(random) {}
 
     Result<RecallContext> write() {
-        if (tokenizer_.wants_bos() && tokenizer_.bos() >= 0) context_.tokens.push_back(tokenizer_.bos());
+        if (tokenizer_.wants_bos()) context_.tokens.push_back(tokenizer_.bos());
         if (!filler_.has_room(kLead)) return filler_too_short(filler_, kLead);
         append_filler(kLead);
         const int groups = std::clamp(int((task_.age - 32) / kGroupTokens), 1, kMaxGroups);

@@ -13,19 +13,14 @@ namespace strata {
 
 namespace {
 
-constexpr int kMaxHeadDim = 512;
-constexpr int kMaxCodes = kTilePositions * kMaxHeadDim;
+constexpr int kMaxCodes = kTilePositions * kMaxTileHeadDim;
 
 // ---- the header
 
 struct Mean {
-    int8_t q[kMaxHeadDim];
+    int8_t q[kMaxTileHeadDim];
     float scale;
 };
-
-float mean_scale_of(const uint8_t* header, int head_dim) {
-    return half_to_float(load_unaligned<uint16_t>(header + kTilePositions + head_dim));
-}
 
 void write_header(const Mean& mean, int base, int head_dim, uint8_t* header) {
     const uint16_t scale = float_to_half(mean.scale);  // exact: it was rounded before
@@ -45,7 +40,7 @@ int8_t nearest_int8(float x) {
 
 Mean mean_of(const float* y, int head_dim, int masked) {
     Mean mean{};
-    float exact[kMaxHeadDim], largest = 0;
+    float exact[kMaxTileHeadDim], largest = 0;
     for (int c = 0; c < head_dim; ++c) {
         float sum = 0;
         for (int r = masked; r < kTilePositions; ++r) sum += y[r * head_dim + c];
@@ -182,24 +177,28 @@ TileLevels tile_levels(TileSide side, int bits) {
     return {bits == 4 ? kTileLevels4 : bits == 3 ? kTileLevels3 : kTileLevels2, unit};
 }
 
-void encode_tile(const float* x, int head_dim, int masked, uint8_t* header, uint8_t* codes) {
+namespace {
+
+template <class Code, class ExponentOf, class CodeOf>
+void encode(const float* x, int head_dim, int masked, ExponentOf exponent_of, CodeOf code_of, uint8_t* header,
+            Code* codes) {
     Centred rows;
     float inverses[kTilePositions];
     centre(x, head_dim, masked, rows);
-    scale_rows(rows, head_dim, masked, best_exponent, header, inverses);
+    scale_rows(rows, head_dim, masked, exponent_of, header, inverses);
     for (int r = 0; r < kTilePositions; ++r)
         for (int i = r * head_dim; i < (r + 1) * head_dim; ++i)
-            codes[i] = r < masked ? uint8_t(0) : code4(rows.z[i] * inverses[r]);
+            codes[i] = r < masked ? Code(0) : code_of(rows.z[i] * inverses[r]);
+}
+
+}  // namespace
+
+void encode_tile(const float* x, int head_dim, int masked, uint8_t* header, uint8_t* codes) {
+    encode(x, head_dim, masked, best_exponent, code4, header, codes);
 }
 
 void encode_tile_8bit(const float* x, int head_dim, int masked, uint8_t* header, int8_t* codes) {
-    Centred rows;
-    float inverses[kTilePositions];
-    centre(x, head_dim, masked, rows);
-    scale_rows(rows, head_dim, masked, exponent_8bit, header, inverses);
-    for (int r = 0; r < kTilePositions; ++r)
-        for (int i = r * head_dim; i < (r + 1) * head_dim; ++i)
-            codes[i] = r < masked ? int8_t(0) : nearest_int8(rows.z[i] * inverses[r]);
+    encode(x, head_dim, masked, exponent_8bit, nearest_int8, header, codes);
 }
 
 void pack_tile(TileSide side, const uint8_t* codes, int head_dim, int bits, uint8_t* const* pages) {
@@ -252,7 +251,7 @@ void regroup_middle(const uint8_t* lines, int stride, int n, uint8_t* out) {
 
 // A line of nibbles: two rows of codes, as many columns as one page has.
 struct Nibbles {
-    uint8_t pages[4][8 * kMaxHeadDim];
+    uint8_t pages[4][8 * kMaxTileHeadDim];
     int line_bytes;
     const uint8_t* line(int page, int index) const { return pages[page] + index * line_bytes; }
 };
@@ -296,7 +295,7 @@ void decode_tile(TileSide side, const TileView& tile, int head_dim, float* out) 
     unpack_tile(side, tile, head_dim, codes);
     const TileLevels levels = tile.bits == 8 ? TileLevels{nullptr, 1.0f} : tile_levels(side, tile.bits);
     const int8_t* mean = reinterpret_cast<const int8_t*>(tile.header + kTilePositions);
-    const float mean_scale = mean_scale_of(tile.header, head_dim);
+    const float mean_scale = tile_mean_scale(tile.header, head_dim);
     const int base = read_tile_base(tile.header, head_dim);
     for (int r = 0; r < kTilePositions; ++r, out += head_dim) {
         if (tile.header[r] == 0) {

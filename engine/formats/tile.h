@@ -44,7 +44,7 @@ constexpr int kMaxTilePages = 8;
 
 enum class TileSide { keys, values };
 
-constexpr bool tile_fits(int head_dim) { return head_dim >= 16 && head_dim <= 512 && head_dim % 16 == 0; }
+constexpr bool tile_fits(int head_dim) { return head_dim >= 16 && head_dim <= kMaxTileHeadDim && head_dim % 16 == 0; }
 constexpr int tile_page_bytes(int head_dim) { return 8 * head_dim; }
 constexpr int tile_header_bytes(int head_dim) { return kTilePositions + head_dim + 4; }
 constexpr int tile_pages(int bits) { return bits; }  // 2, 3, 4 or 8

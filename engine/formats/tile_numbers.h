@@ -17,6 +17,8 @@ constexpr int8_t kTileLevels2[4] = {-127, -39, 39, 127};
 constexpr float kTileUnit4 = 0.02094f, kTileUnit3 = 0.01694f, kTileUnit2 = 0.01233f;
 constexpr float kTileGain4 = 1.0097f, kTileGain3 = 1.0358f, kTileGain2 = 1.133f;
 
+constexpr int kMaxTileHeadDim = 512;
+
 // ---- scales: 2^(exponent / 16)
 
 // Squares of rows within these bounds, and sums of 512 of them, are normal floats. Rows beyond are encoded as if they
@@ -71,6 +73,9 @@ inline int tile_scale_byte(int exponent, int base) { return exponent > base ? ex
 inline int read_tile_base(const uint8_t* header, int head_dim) {
     const int base = load_unaligned<int16_t>(header + 64 + head_dim + 2);
     return base < kLowestTileBase ? kLowestTileBase : base > kHighestTileBase ? kHighestTileBase : base;
+}
+inline float tile_mean_scale(const uint8_t* header, int head_dim) {
+    return half_to_float(load_unaligned<uint16_t>(header + 64 + head_dim));
 }
 inline float tile_scale(int base, int byte) { return byte == 0 ? 0.0f : sixteenth_octave(base + byte); }
 

@@ -23,7 +23,6 @@ struct TileKernelsFor {
     using Bytes = typename S::Bytes;
     using Shorts = typename S::Shorts;
     static constexpr int kLanes = F32::kLanes;
-    static constexpr int kMaxHeadDim = 512;
     static constexpr int kExpanded = 4096;  // levels, that are expanded at a time
     static constexpr int kQueries = 64;     // that share what is kept per query
 
@@ -87,7 +86,7 @@ struct TileKernelsFor {
 
     // Takes the mean out of the rows y.
     static void centre_rows(float* y, int head_dim, int masked, uint8_t* header) {
-        float mean[kMaxHeadDim] = {};
+        float mean[kMaxTileHeadDim] = {};
         const int count = kTilePositions - masked;
         for (int c = 0; c < head_dim && count > 0; c += kLanes) {
             F32 sum = S::splat(0);
@@ -143,7 +142,7 @@ struct TileKernelsFor {
         static_assert(kCandidates % 3 == 0);
         const int nearest = nearest_tile_exponent(mean_square(z, n)), first = nearest - kTileSearch;
         if (!tile_search_fits(nearest)) return nearest;
-        float magnitudes[kMaxHeadDim], errors[kCandidates + 3];
+        float magnitudes[kMaxTileHeadDim], errors[kCandidates + 3];
         for (int i = 0; i < n; i += kLanes) S::store(magnitudes + i, S::abs(S::load(z + i)));
         Ints sums[kCandidates + 3] = {};
         for (int i = 0; i < kCandidates; i += 3) search_errors(magnitudes, n, first + i, sums + i);
@@ -160,7 +159,7 @@ struct TileKernelsFor {
 
     static void encode_row(const float* z, int n, int exponent, uint8_t* codes) {
         const F32 inverse = S::splat(sixteenth_octave(-exponent)), zero = S::splat(0);
-        float counts[kMaxHeadDim];
+        float counts[kMaxTileHeadDim];
         for (int i = 0; i < n; i += kLanes) {
             const F32 v = S::mul(S::load(z + i), inverse);
             F32 count = S::count_greater(zero, v, zero);
@@ -258,9 +257,6 @@ struct TileKernelsFor {
         const int base = read_tile_base(header, head_dim);
         for (int r = 0; r < kTilePositions; ++r) scales[r] = tile_scale(base, header[r]);
     }
-    static float mean_scale_of(const uint8_t* header, int head_dim) {
-        return half_to_float(load_unaligned<uint16_t>(header + kTilePositions + head_dim));
-    }
 
     // ---- scores -------------------------------------------------------------------------------------------------
 
@@ -294,12 +290,12 @@ struct TileKernelsFor {
     // What the mean adds to all scores of a query.
     static void mean_scores(const uint8_t* header, int head_dim, const Activation* queries, const float* query_scales,
                             int n, float* out) {
-        Activation mean[kMaxHeadDim];
+        Activation mean[kMaxTileHeadDim];
         const int padded = padded_head_dim(head_dim);
         if (padded > head_dim) std::memset(mean + head_dim, 0, 16 * sizeof *mean);
         for (int c = 0; c < head_dim; c += 16)
             S::store_activations(mean + c, S::load_bytes(header + kTilePositions + c));
-        const float scale = mean_scale_of(header, head_dim);
+        const float scale = tile_mean_scale(header, head_dim);
         for (int i = 0; i < n; ++i) {
             Ints acc{};
             for (int c = 0; c < padded; c += 32)
@@ -380,8 +376,8 @@ struct TileKernelsFor {
     static void values_of(const TileView& values, int head_dim, const float* weights, int64_t stride, int n, float* out,
                           int64_t out_stride) {
         const Levels levels = levels_of(TileSide::values, kBits);
-        const float mean_scale = mean_scale_of(values.header, head_dim);
-        float row_scales[kTilePositions], present[kTilePositions], mean[kMaxHeadDim];
+        const float mean_scale = tile_mean_scale(values.header, head_dim);
+        float row_scales[kTilePositions], present[kTilePositions], mean[kMaxTileHeadDim];
         tile_scales(values.header, head_dim, row_scales);
         for (int p = 0; p < kTilePositions; ++p) present[p] = values.header[p] ? 1.0f : 0.0f;
         const int8_t* mean_levels = reinterpret_cast<const int8_t*>(values.header + kTilePositions);

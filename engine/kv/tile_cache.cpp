@@ -38,7 +38,6 @@ TileCache::TileCache(const KvShape& shape, const KvOptions& options)
       visible_window_(options.visible_window),
       guarded_layers_(options.guarded_layers),
       page_layer_(size_t(shape.n_layers)),
-      values_share_(options.guarded_layers.empty()),
       exact_pool_(size_t(2 * n_heads_in_all()) * kTilePositions * size_t(shape.head_dim) * sizeof(float)),
       header_pool_(size_t(2 * n_heads_in_all() * tile_header_bytes(shape.head_dim))),
       key_pool_(size_t((n_heads_in_all() - int(options.guarded_layers.size()) * shape.n_kv_heads) *
@@ -62,9 +61,7 @@ Result<std::unique_ptr<TileCache>> TileCache::create(const KvShape& shape, const
                            std::to_string(shape.n_layers - 1));
     }
     std::unique_ptr<TileCache> cache(new TileCache(shape, options));
-    if (options.budget_bytes > 0 && options.budget_bytes < cache->least_budget_bytes())
-        return invalid("a memory budget of " + mib(options.budget_bytes) +
-                       " is too small: the exact window of this model takes " + mib(cache->least_budget_bytes()));
+    if (const auto refused = cache->refuse_budget(options.budget_bytes)) return *refused;
     cache->sinks_.reset(
         new (std::nothrow) float[size_t(2 * cache->n_heads_in_all() * kSinkPositions * shape.head_dim)]());
     if (!cache->sinks_) return Error{ErrorCode::out_of_memory, "memory is out before the conversation begins"};
@@ -74,9 +71,13 @@ Result<std::unique_ptr<TileCache>> TileCache::create(const KvShape& shape, const
 // ---- bytes
 
 // What a budget must hold before any sealed tile: the window, the exact rows kept for the last turn, the sinks.
-uint64_t TileCache::fixed_bytes() const {
-    const uint64_t sinks = uint64_t(2 * n_heads_in_all() * kSinkPositions) * uint64_t(shape_.head_dim) * sizeof(float);
-    return 2 * kExactTiles * (slab_bytes() + sizeof(Tile)) + sinks;
+uint64_t TileCache::fixed_bytes() const { return 2 * kExactTiles * (slab_bytes() + sizeof(Tile)) + sink_bytes(); }
+
+std::optional<Error> TileCache::refuse_budget(uint64_t budget_bytes) const {
+    if (budget_bytes == 0 || budget_bytes >= least_budget_bytes()) return std::nullopt;
+    return Error{ErrorCode::invalid_argument, "a memory budget of " + mib(budget_bytes) +
+                                                  " is too small: the exact window of this model takes " +
+                                                  mib(least_budget_bytes())};
 }
 
 std::array<uint64_t, kTiers> TileCache::tile_bytes() const {
@@ -90,9 +91,8 @@ std::array<uint64_t, kTiers> TileCache::tile_bytes() const {
 }
 
 uint64_t TileCache::allocated_bytes() const {
-    uint64_t bytes = fixed_bytes() - 2 * kExactTiles * (slab_bytes() + sizeof(Tile)) + tiles_.size() * sizeof(Tile);
-    for (const PagePool* pool : {&exact_pool_, &header_pool_, &key_pool_, &value_pool_, &guarded_pool_})
-        bytes += pool->bytes();
+    uint64_t bytes = sink_bytes() + tiles_.size() * sizeof(Tile);
+    for (const PagePool* pool : pools_of(*this)) bytes += pool->bytes();
     return bytes;
 }
 
@@ -103,10 +103,13 @@ uint64_t TileCache::tile_allocation(const Tile& tile) const {
 
 // ---- addresses
 
+size_t TileCache::head_index(TileSide side, int layer, int head) const {
+    return (side_index(side) * size_t(shape_.n_layers) + size_t(layer)) * size_t(shape_.n_kv_heads) + size_t(head);
+}
+
 float* TileCache::exact_rows(TileSide side, Tile& tile, int layer, int head) const {
-    const size_t index =
-        (side_index(side) * size_t(shape_.n_layers) + size_t(layer)) * size_t(shape_.n_kv_heads) + size_t(head);
-    return reinterpret_cast<float*>(tile.exact.get()) + index * kTilePositions * size_t(shape_.head_dim);
+    const size_t values = head_index(side, layer, head) * kTilePositions * size_t(shape_.head_dim);
+    return reinterpret_cast<float*>(tile.exact.get()) + values;
 }
 
 const float* TileCache::exact_rows(TileSide side, int64_t tile, int layer, int head) const {
@@ -114,9 +117,7 @@ const float* TileCache::exact_rows(TileSide side, int64_t tile, int layer, int h
 }
 
 const float* TileCache::sink_rows(TileSide side, int layer, int head) const {
-    const size_t index =
-        (side_index(side) * size_t(shape_.n_layers) + size_t(layer)) * size_t(shape_.n_kv_heads) + size_t(head);
-    return sinks_.get() + index * kSinkPositions * size_t(shape_.head_dim);
+    return sinks_.get() + head_index(side, layer, head) * kSinkPositions * size_t(shape_.head_dim);
 }
 
 int64_t TileCache::page_offset(TileSide side, int layer, int head) const {
@@ -235,6 +236,14 @@ bool TileCache::take_pages(Tile& tile, Tier tier) {
     return complete;
 }
 
+template <class Fn>
+void TileCache::for_each_head(ThreadPool& pool, Fn&& fn) const {
+    pool.for_rows(2 * n_heads_in_all(), 1, [&](int64_t begin, int64_t end, int thread) {
+        for (int64_t i = begin; i < end; ++i)
+            fn(kSides[i % 2], int(i / 2) / shape_.n_kv_heads, int(i / 2) % shape_.n_kv_heads, thread);
+    });
+}
+
 Status TileCache::seal(int64_t index, Tier tier, const Kernels& kernels, ThreadPool& pool) {
     Tile& tile = tiles_[size_t(index)];
     if (!take_pages(tile, tier))
@@ -246,34 +255,27 @@ Status TileCache::seal(int64_t index, Tier tier, const Kernels& kernels, ThreadP
     const size_t values = size_t(kTilePositions) * size_t(d);
     if (int(scratch_.size()) < pool.threads())
         scratch_.resize(size_t(pool.threads()), {std::vector<float>(values), std::vector<uint8_t>(values)});
-    pool.for_rows(2 * n_heads_in_all(), 1, [&](int64_t begin, int64_t end, int thread) {
+    for_each_head(pool, [&](TileSide side, int layer, int head, int thread) {
         Scratch& scratch = scratch_[size_t(thread)];
-        for (int64_t i = begin; i < end; ++i) {
-            const TileSide side = kSides[i % 2];
-            const int layer = int(i / 2) / shape_.n_kv_heads, head = int(i / 2) % shape_.n_kv_heads;
-            const TileView to = view(side, tile, layer, head);
-            const float* rows = exact_rows(side, tile, layer, head);
-            uint8_t* header = const_cast<uint8_t*>(to.header);
-            if (to.bits == 8)
-                encode_tile_8bit(rows, d, masked, header, reinterpret_cast<int8_t*>(scratch.codes.data()));
-            else
-                kernels.encode_tile(rows, d, masked, scratch.rows.data(), header, scratch.codes.data());
-            pack_tile(side, scratch.codes.data(), d, to.bits, const_cast<uint8_t* const*>(to.pages));
-        }
+        const TileView to = view(side, tile, layer, head);
+        const float* rows = exact_rows(side, tile, layer, head);
+        uint8_t* header = const_cast<uint8_t*>(to.header);
+        if (to.bits == 8)
+            encode_tile_8bit(rows, d, masked, header, reinterpret_cast<int8_t*>(scratch.codes.data()));
+        else
+            kernels.encode_tile(rows, d, masked, scratch.rows.data(), header, scratch.codes.data());
+        pack_tile(side, scratch.codes.data(), d, to.bits, const_cast<uint8_t* const*>(to.pages));
     });
     return Done{};
 }
 
 void TileCache::demote(int64_t index, Tier tier, ThreadPool& pool) {
     Tile& tile = tiles_[size_t(index)];
-    pool.for_rows(2 * n_heads_in_all(), 1, [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i) {
-            const TileSide side = kSides[i % 2];
-            const TileView from = view(side, tile, int(i / 2) / shape_.n_kv_heads, int(i / 2) % shape_.n_kv_heads);
-            const int to_bits = bits_of_side(side, tier);
-            if (from.bits == 8 || from.bits == to_bits) continue;
-            demote_tile(side, const_cast<uint8_t* const*>(from.pages), shape_.head_dim, from.bits, to_bits);
-        }
+    for_each_head(pool, [&](TileSide side, int layer, int head, int) {
+        const TileView from = view(side, tile, layer, head);
+        const int to_bits = bits_of_side(side, tier);
+        if (from.bits == 8 || from.bits == to_bits) return;
+        demote_tile(side, const_cast<uint8_t* const*>(from.pages), shape_.head_dim, from.bits, to_bits);
     });
     for (const TileSide side : kSides)
         for (int i = tile_pages(bits_of_side(side, tier)); i < tile_pages(bits_of_side(side, tile.tier)); ++i)
@@ -304,7 +306,7 @@ void TileCache::release_exact_rows(int64_t newest_tile) {
 }
 
 void TileCache::trim() {
-    for (PagePool* pool : {&exact_pool_, &header_pool_, &key_pool_, &value_pool_, &guarded_pool_}) pool->trim();
+    for (PagePool* pool : pools_of(*this)) pool->trim();
 }
 
 void TileCache::write(int layer, int head, int n, const float* k, const float* v) {
@@ -396,10 +398,8 @@ void TileCache::thaw(int64_t index) {
 }
 
 Status TileCache::set_memory(KvPreset preset, uint64_t budget_bytes, const Kernels& kernels, ThreadPool& pool) {
-    if (budget_bytes > 0 && budget_bytes < least_budget_bytes())
-        return Error{ErrorCode::invalid_argument, "a memory budget of " + mib(budget_bytes) +
-                                                      " is too small: the exact window of this model takes " +
-                                                      mib(least_budget_bytes()) + ". The budget stays as it was"};
+    if (const auto refused = refuse_budget(budget_bytes))
+        return Error{refused->code, refused->message + ". The budget stays as it was"};
     if (const Status fits = check_head(shape_, preset, budget_bytes); !fits) return fits.error();
     const int64_t newest = int64_t(tiles_.size()) - 1;
     const auto policy = plan(preset, budget_bytes, newest);
@@ -429,10 +429,9 @@ KvStats TileCache::stats() const {
     stats.bytes_fp32 = values * 4 * uint64_t(end_);
     stats.budget_bytes = budget_bytes_;
     stats.least_budget_bytes = least_budget_bytes();
-    for (const PagePool* pool : {&exact_pool_, &header_pool_, &key_pool_, &value_pool_, &guarded_pool_})
-        stats.spare_bytes += pool->free_bytes();
+    for (const PagePool* pool : pools_of(*this)) stats.spare_bytes += pool->free_bytes();
 
-    const uint64_t sinks = fixed_bytes() - 2 * kExactTiles * (slab_bytes() + sizeof(Tile));
+    const uint64_t sinks = sink_bytes();
     const int64_t newest = int64_t(tiles_.size()) - 1;
     const auto add = [&](Tier tier, int64_t first, int64_t end, uint64_t bytes) {
         if (!stats.tiers.empty() && stats.tiers.back().name == tier_name(tier) &&
@@ -614,8 +613,7 @@ Status TileCache::restore_tile(int64_t index, int64_t newest, ByteReader& in) {
         }
     }
     if (!sealed) return Done{};
-    tile.tier = Tier(*tier);
-    if (!take_pages(tile, tile.tier)) return out_of_memory;
+    if (!take_pages(tile, Tier(*tier))) return out_of_memory;
     tile.tier = Tier(*tier);
     if (const Status read = read_into(in, tile.header.get(), header_pool_.page_bytes()); !read) return read.error();
     for (const TileSide side : kSides)

@@ -90,12 +90,27 @@ private:
     TileCache(const KvShape& shape, const KvOptions& options);
 
     int n_heads_in_all() const { return shape_.n_layers * shape_.n_kv_heads; }
+    uint64_t sink_bytes() const {
+        return uint64_t(2 * n_heads_in_all() * kSinkPositions) * uint64_t(shape_.head_dim) * sizeof(float);
+    }
     uint64_t fixed_bytes() const;
+    std::optional<Error> refuse_budget(uint64_t budget_bytes) const;
     uint64_t slab_bytes() const { return exact_pool_.page_bytes(); }
     std::array<uint64_t, kTiers> tile_bytes() const;
     uint64_t allocated_bytes() const;
     uint64_t tile_allocation(const Tile& tile) const;
-    PagePool& pool_of(TileSide side) { return side == TileSide::keys || values_share_ ? key_pool_ : value_pool_; }
+    // Without guarded layers pages of both sides have one size, and one free list.
+    PagePool& pool_of(TileSide side) {
+        return side == TileSide::keys || guarded_layers_.empty() ? key_pool_ : value_pool_;
+    }
+    template <class Cache>  // const or not
+    static auto pools_of(Cache& c) {
+        return std::array{&c.exact_pool_, &c.header_pool_, &c.key_pool_, &c.value_pool_, &c.guarded_pool_};
+    }
+    // fn(side, layer, head, thread), for all of them, spread over the threads.
+    template <class Fn>
+    void for_each_head(ThreadPool& pool, Fn&& fn) const;
+    size_t head_index(TileSide side, int layer, int head) const;    // in arrays (2 sides, n_layers, n_kv_heads)
     int64_t page_offset(TileSide side, int layer, int head) const;  // -1: the layer's keys are guarded
     std::vector<Tier> sealed_tiers(int64_t newest_tile) const;
 
@@ -124,7 +139,6 @@ private:
     int visible_window_;               // only reported
     std::vector<int> guarded_layers_;  // ascending
     std::vector<int> page_layer_;      // (n_layers): index of a layer among those in key pages; -1: guarded
-    bool values_share_;                // pages of both sides have one size, and one free list
     PagePool exact_pool_, header_pool_, key_pool_, value_pool_, guarded_pool_;
     std::unique_ptr<float[]> sinks_;  // (2 sides, n_layers, n_kv_heads, kSinkPositions, head_dim)
     std::vector<Tile> tiles_;         // those prepared: all positions before end_, and those reserved

@@ -161,7 +161,7 @@ uint64_t Model::identity() const {
     for (const GgufTensor& tensor : impl_->file.tensors())
         hash =
             fnv1a(tensor.data.subspan(tensor.data.size() / 2).first(std::min(kSample, tensor.data.size() / 2)), hash);
-    return (hash ^ bytes.size()) * 1099511628211ull;
+    return (hash ^ bytes.size()) * kFnvPrime;
 }
 
 std::string Model::weight_types() const {

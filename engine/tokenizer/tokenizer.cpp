@@ -195,6 +195,12 @@ int Tokenizer::size() const { return static_cast<int>(impl_->vocabulary.tokens.s
 int Tokenizer::bos() const { return impl_->vocabulary.bos; }
 int Tokenizer::eos() const { return impl_->vocabulary.eos; }
 bool Tokenizer::wants_bos() const { return impl_->vocabulary.add_bos && bos() >= 0; }
+std::vector<int> Tokenizer::with_bos(std::span<const int> ids) const {
+    std::vector<int> result;
+    if (wants_bos()) result.push_back(bos());
+    result.insert(result.end(), ids.begin(), ids.end());
+    return result;
+}
 
 bool Tokenizer::is_end_of_generation(int id) const {
     return std::binary_search(impl_->end_of_generation.begin(), impl_->end_of_generation.end(), id);

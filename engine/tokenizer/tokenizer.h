@@ -72,8 +72,9 @@ public:
     int size() const;  // n_vocab
     int bos() const;   // -1: none
     int eos() const;
-    bool wants_bos() const;                   // the file asks for BOS at the start of a conversation
-    bool is_end_of_generation(int id) const;  // EOS, EOT and what else the file names
+    bool wants_bos() const;  // the file asks for BOS at the start of a conversation, and has one
+    std::vector<int> with_bos(std::span<const int> ids) const;  // BOS before them if the model wants it
+    bool is_end_of_generation(int id) const;                    // EOS, EOT and what else the file names
     bool is_control(int id) const;
     // The text of every token that SpecialTokens::parse would recognise, longest first.
     const std::vector<std::string>& special_texts() const;

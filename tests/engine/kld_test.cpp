@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/engine/shipped_model.h"
+#include "tests/engine/some_tokens.h"
 
 namespace strata {
 namespace {
@@ -113,12 +114,6 @@ TEST(Kld, OfNoScoresIsNothing) {
     EXPECT_TRUE(summarise({}).by_age.empty());
 }
 
-std::vector<int> some_tokens(int n) {
-    std::vector<int> tokens(static_cast<size_t>(n));
-    for (int i = 0; i < n; ++i) tokens[size_t(i)] = 3 + i * i * 31 % 4000;
-    return tokens;
-}
-
 KldOptions with(const KvOptions& kv) {
     KldOptions options;
     options.session.kv = kv;
@@ -133,7 +128,7 @@ KvOptions rows(KvType type, int window = 0) {
 }
 
 TEST(Kld, OfTheExactMemoryIsExactlyZero) {
-    const auto result = kl_divergence(shipped_model(), some_tokens(400), with(rows(KvType::fp32)));
+    const auto result = kl_divergence(shipped_model(), uneven_tokens(400), with(rows(KvType::fp32)));
     ASSERT_TRUE(result);
     ASSERT_EQ(result->scores.size(), 399u);
     for (const KldScore& score : result->scores) {
@@ -147,7 +142,7 @@ TEST(Kld, OfTheExactMemoryIsExactlyZero) {
 }
 
 TEST(Kld, InLockstepEqualsWhatTwoSessionsSayAloneAfterEachOther) {
-    const auto tokens = some_tokens(300);
+    const auto tokens = uneven_tokens(300);
     const auto result = kl_divergence(shipped_model(), tokens, with(rows(KvType::q4_0, 32)));
     ASSERT_TRUE(result);
     const auto read = [&](const KvOptions& kv) {
@@ -174,16 +169,16 @@ TEST(Kld, InLockstepEqualsWhatTwoSessionsSayAloneAfterEachOther) {
 
 TEST(Kld, DoesNotDependOnThreadsOrBatches) {
     auto options = with(rows(KvType::hq4_0, 64));
-    const auto one = kl_divergence(shipped_model(), some_tokens(300), options);
+    const auto one = kl_divergence(shipped_model(), uneven_tokens(300), options);
     options.session.threads = 2;
     options.session.micro_batch = 7;
-    const auto other = kl_divergence(shipped_model(), some_tokens(300), options);
+    const auto other = kl_divergence(shipped_model(), uneven_tokens(300), options);
     ASSERT_TRUE(one && other);
     for (size_t i = 0; i < one->scores.size(); ++i) EXPECT_EQ(one->scores[i].kld, other->scores[i].kld);
 }
 
 TEST(Kld, OfATieredMemoryGrowsFromPresetToPreset) {
-    const auto tokens = some_tokens(700);
+    const auto tokens = uneven_tokens(700);
     double before = -1;
     for (const KvPreset preset : kKvPresets) {
         KvOptions kv;
@@ -202,11 +197,11 @@ TEST(Kld, OfATieredMemoryGrowsFromPresetToPreset) {
 TEST(Kld, NeedsATextThatReachesBeyondTheWindow) {
     const auto options = with(rows(KvType::fp16));
     EXPECT_FALSE(kl_divergence(shipped_model(), {}, options));
-    const auto too_short = kl_divergence(shipped_model(), some_tokens(257), options);
+    const auto too_short = kl_divergence(shipped_model(), uneven_tokens(257), options);
     ASSERT_FALSE(too_short);
     EXPECT_EQ(too_short.error().code, ErrorCode::invalid_argument);
     EXPECT_NE(too_short.error().message.find("258"), std::string::npos);
-    const auto enough = kl_divergence(shipped_model(), some_tokens(258), options);
+    const auto enough = kl_divergence(shipped_model(), uneven_tokens(258), options);
     ASSERT_TRUE(enough);
     EXPECT_EQ(summarise(enough->scores).n, 1);
 }
@@ -220,10 +215,10 @@ TEST(Kld, ReportsProgressAndCanBeStopped) {
         seen = done;
         return true;
     };
-    ASSERT_TRUE(kl_divergence(shipped_model(), some_tokens(300), options));
+    ASSERT_TRUE(kl_divergence(shipped_model(), uneven_tokens(300), options));
     EXPECT_EQ(seen, 299);
     options.progress = [](int64_t, int64_t) { return false; };
-    EXPECT_FALSE(kl_divergence(shipped_model(), some_tokens(300), options));
+    EXPECT_FALSE(kl_divergence(shipped_model(), uneven_tokens(300), options));
 }
 
 }  // namespace

@@ -9,15 +9,10 @@
 #include <vector>
 
 #include "tests/engine/shipped_model.h"
+#include "tests/engine/some_tokens.h"
 
 namespace strata {
 namespace {
-
-std::vector<int> some_tokens(int n) {
-    std::vector<int> tokens(static_cast<size_t>(n));
-    for (int i = 0; i < n; ++i) tokens[size_t(i)] = 3 + i * i * 31 % 4000;
-    return tokens;
-}
 
 PplOptions with(PplProtocol protocol, int n_ctx = 512) {
     PplOptions options;
@@ -48,7 +43,7 @@ TEST(Perplexity, NegativeLogLikelihoodIsMinusLogSoftmax) {
 }
 
 TEST(Perplexity, SingleScoresEveryTokenButTheFirst) {
-    const auto tokens = some_tokens(300);
+    const auto tokens = uneven_tokens(300);
     const auto result = perplexity(shipped_model(), tokens, with(PplProtocol::single));
     ASSERT_TRUE(result);
     const auto expected = nll_by_hand(shipped_model(), tokens);
@@ -62,7 +57,7 @@ TEST(Perplexity, SingleScoresEveryTokenButTheFirst) {
 
 TEST(Perplexity, ChunksScoreTheSecondHalfOfEachFromAnEmptyMemory) {
     const int n_ctx = 100;
-    const auto tokens = some_tokens(3 * n_ctx + 40);  // what is left over is no chunk
+    const auto tokens = uneven_tokens(3 * n_ctx + 40);  // what is left over is no chunk
     const auto result = perplexity(shipped_model(), tokens, with(PplProtocol::chunks, n_ctx));
     ASSERT_TRUE(result);
     ASSERT_EQ(result->scores.size(), size_t(3 * (n_ctx / 2 - 1)));
@@ -110,7 +105,7 @@ TEST(Perplexity, AModelThatWantsBosSeesItFirst) {
 }
 
 TEST(Perplexity, SumsOverTheScores) {
-    const auto tokens = some_tokens(400);
+    const auto tokens = uneven_tokens(400);
     const auto result = perplexity(shipped_model(), tokens, with(PplProtocol::single));
     ASSERT_TRUE(result);
     double sum = 0, squares = 0, beyond = 0;
@@ -131,7 +126,7 @@ TEST(Perplexity, SumsOverTheScores) {
 }
 
 TEST(Perplexity, DoesNotDependOnBatchesOrThreads) {
-    const auto tokens = some_tokens(200);
+    const auto tokens = uneven_tokens(200);
     PplOptions options = with(PplProtocol::single);
     options.session.kv = {KvType::turbo_kv_4b, KvType::q4_0, 64, 0};
     const auto reference = perplexity(shipped_model(), tokens, options);
@@ -145,7 +140,7 @@ TEST(Perplexity, DoesNotDependOnBatchesOrThreads) {
 }
 
 TEST(Perplexity, CoarserMemoryChangesTheScoresAndTheBytes) {
-    const auto tokens = some_tokens(300);
+    const auto tokens = uneven_tokens(300);
     PplOptions options = with(PplProtocol::single);
     options.session.kv = {KvType::fp32, KvType::fp32, 0, 0};
     const auto exact = perplexity(shipped_model(), tokens, options);
@@ -158,7 +153,7 @@ TEST(Perplexity, CoarserMemoryChangesTheScoresAndTheBytes) {
 }
 
 TEST(Perplexity, ReportsProgressAndCanBeStopped) {
-    const auto tokens = some_tokens(200);
+    const auto tokens = uneven_tokens(200);
     PplOptions options = with(PplProtocol::single);
     std::vector<int64_t> seen;
     options.progress = [&](int64_t done, int64_t total) {
@@ -178,7 +173,7 @@ TEST(Perplexity, ReportsProgressAndCanBeStopped) {
 }
 
 TEST(Perplexity, SingleScoresOnlyThePositionsAskedFor) {
-    const auto tokens = some_tokens(200);
+    const auto tokens = uneven_tokens(200);
     PplOptions options = with(PplProtocol::single);
     const auto all = perplexity(shipped_model(), tokens, options);
     const auto expect_tail = [&](const Result<PplResult>& result, size_t n) {
@@ -209,12 +204,12 @@ TEST(Perplexity, SingleScoresOnlyThePositionsAskedFor) {
 
 TEST(Perplexity, RefusesWhatIsTooShortToScore) {
     EXPECT_FALSE(perplexity(shipped_model(), {}, with(PplProtocol::single)));
-    EXPECT_FALSE(perplexity(shipped_model(), some_tokens(1), with(PplProtocol::single)));
-    EXPECT_TRUE(perplexity(shipped_model(), some_tokens(2), with(PplProtocol::single)));
-    EXPECT_FALSE(perplexity(shipped_model(), some_tokens(127), with(PplProtocol::chunks, 64)));
-    EXPECT_TRUE(perplexity(shipped_model(), some_tokens(128), with(PplProtocol::chunks, 64)));
+    EXPECT_FALSE(perplexity(shipped_model(), uneven_tokens(1), with(PplProtocol::single)));
+    EXPECT_TRUE(perplexity(shipped_model(), uneven_tokens(2), with(PplProtocol::single)));
+    EXPECT_FALSE(perplexity(shipped_model(), uneven_tokens(127), with(PplProtocol::chunks, 64)));
+    EXPECT_TRUE(perplexity(shipped_model(), uneven_tokens(128), with(PplProtocol::chunks, 64)));
     for (const int n_ctx : {-1, 0, 1, 3})
-        EXPECT_FALSE(perplexity(shipped_model(), some_tokens(128), with(PplProtocol::chunks, n_ctx)));
+        EXPECT_FALSE(perplexity(shipped_model(), uneven_tokens(128), with(PplProtocol::chunks, n_ctx)));
 }
 
 }  // namespace

@@ -4,15 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "tests/engine/shipped_model.h"
+#include "tests/engine/some_tokens.h"
 
 namespace strata {
 namespace {
-
-std::vector<int> some_tokens(int n) {
-    std::vector<int> tokens(static_cast<size_t>(n));
-    for (int i = 0; i < n; ++i) tokens[size_t(i)] = 3 + i * 7919 % 4000;
-    return tokens;
-}
 
 std::vector<float> final_logits(const SessionOptions& options, const std::vector<int>& tokens, size_t call) {
     const auto session = Session::open(shipped_model(), options);

@@ -7,15 +7,10 @@
 #include "engine/base/hash.h"
 #include "engine/session.h"
 #include "tests/engine/shipped_model.h"
+#include "tests/engine/some_tokens.h"
 
 namespace strata {
 namespace {
-
-std::vector<int> some_tokens(int n, int seed = 0) {
-    std::vector<int> tokens(static_cast<size_t>(n));
-    for (int i = 0; i < n; ++i) tokens[size_t(i)] = 3 + (i + seed) * 7919 % 4000;
-    return tokens;
-}
 
 SessionOptions tiled(KvPreset preset, uint64_t budget = 0, int threads = 1) {
     SessionOptions options;
