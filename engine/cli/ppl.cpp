@@ -21,11 +21,14 @@ Examples:
   strata ppl MODEL --text book.txt -k fp32 -v fp32              the exact memory, to compare with
   strata ppl MODEL --text book.txt -k turbo_kv_4b --k-window 128
   strata ppl MODEL --text book.txt --protocol chunks --ctx 512  as llama-perplexity does it
+  strata ppl MODEL --text book.txt --protocol chunks --ctx 192 --stride 64
+                                                                with 128 to 191 tokens of context, no more
   strata ppl MODEL --text book.txt --kv quality --max-tokens 10000 --last 500
                                                                 the newest 500 of 10,000 tokens
 
 Protocols: "single" reads the whole text in one pass and scores every token; "chunks" reads disjoint chunks
-of --ctx tokens, each from an empty memory, and scores the second half of each.
+of --ctx tokens, each from an empty memory, and scores the second half of each; with --stride N, a chunk
+begins every N tokens and its last N tokens are scored.
 To compare two settings, write --scores with each and look at the paired differences: they are far more
 certain than the two perplexities themselves.)";
 
@@ -34,7 +37,8 @@ struct PplArguments {
     std::string text, scores;
     PplProtocol protocol = PplProtocol::single;
     std::optional<int> n_ctx;  // only chunks need it
-    int64_t max_tokens = 0;    // 0: all
+    int stride = 0;
+    int64_t max_tokens = 0;  // 0: all
     int64_t from = 0, last = 0;
     OutputFormat output = OutputFormat::text;
 };
@@ -79,6 +83,7 @@ Json to_json(const PplArguments& arguments, const ModelFile& model, const Measur
     // Only where they were asked for: scripts read the keys above.
     if (arguments.from > 0) json["from"] = arguments.from;
     if (arguments.last > 0) json["last"] = arguments.last;
+    if (arguments.stride > 0) json["stride"] = arguments.stride;
     add_distance_clamp(json, arguments.engine.distance_clamp);
     return json;
 }
@@ -105,6 +110,7 @@ int run(const PplArguments& arguments) {
     PplOptions options;
     options.protocol = arguments.protocol;
     options.n_ctx = chunk_length(arguments);
+    options.stride = arguments.stride;
     if (arguments.n_ctx && single)
         note("--ctx is the length of a chunk; the single protocol reads the whole text in one pass");
     options.from = arguments.from;
@@ -149,6 +155,10 @@ Command add_ppl(CLI::App& app) {
         ->check(CLI::Range(4, 1 << 24))
         ->type_name("N")
         ->default_str(std::to_string(PplOptions{}.n_ctx));
+    app.add_option("--stride", arguments->stride,
+                   "Chunks protocol: how far apart they begin, and what is scored of each")
+        ->check(CLI::Range(1, 1 << 24))
+        ->type_name("N");
     add_kv(app, arguments->engine.kv);
     add_distance_clamp(app, arguments->engine.distance_clamp);
     add_threads(app, arguments->engine.threads);

@@ -19,12 +19,37 @@ Error too_short(size_t n_tokens, const std::string& needed) {
     return {ErrorCode::invalid_argument, "the text has " + std::to_string(n_tokens) + " tokens; " + needed};
 }
 
+Result<std::vector<Pass>> chunks(const Tokenizer& tokenizer, const std::vector<int>& text, size_t n_tokens,
+                                 const PplOptions& options) {
+    if (options.n_ctx < 4)
+        return Error{ErrorCode::invalid_argument,
+                     "chunks of " + std::to_string(options.n_ctx) + " tokens; expected at least 4"};
+    if (options.stride < 0 || options.stride > options.n_ctx)
+        return Error{ErrorCode::invalid_argument, "a stride of " + std::to_string(options.stride) + "; expected 1 to " +
+                                                      std::to_string(options.n_ctx) + ", the tokens of a chunk"};
+    const auto n_ctx = size_t(options.n_ctx);
+    const size_t step = options.stride > 0 ? size_t(options.stride) : n_ctx;
+    if (text.size() < n_ctx + step)
+        return too_short(n_tokens, "the chunks protocol needs at least two chunks of " + std::to_string(n_ctx) +
+                                       ": use a longer text, a smaller context or the single protocol");
+    // The query before the first token that counts; with a stride of a whole chunk its first token has none.
+    const size_t score_from = options.stride == 0 ? n_ctx / 2 : n_ctx - std::min(step, n_ctx - 1) - 1;
+    std::vector<Pass> result;
+    for (size_t at = 0; at + n_ctx <= text.size(); at += step) {
+        const auto begin = text.begin() + std::ptrdiff_t(at);
+        Pass pass{{begin, begin + std::ptrdiff_t(n_ctx)}, int64_t(score_from)};
+        if (tokenizer.wants_bos()) pass.tokens[0] = tokenizer.bos();
+        result.push_back(std::move(pass));
+    }
+    return result;
+}
+
 Result<std::vector<Pass>> passes(const Tokenizer& tokenizer, std::span<const int> tokens, const PplOptions& options) {
     if (options.from < 0 || options.last < 0)
         return Error{ErrorCode::invalid_argument, "positions to score from, or counted from the end, are not negative"};
     if (options.protocol == PplProtocol::chunks && (options.from > 0 || options.last > 0))
         return Error{ErrorCode::invalid_argument,
-                     "the chunks protocol scores the second half of each chunk; "
+                     "the chunks protocol scores the end of each chunk; "
                      "only the single protocol can score other positions"};
     std::vector<int> text = tokenizer.with_bos(tokens);
     if (options.protocol == PplProtocol::single) {
@@ -35,22 +60,7 @@ Result<std::vector<Pass>> passes(const Tokenizer& tokenizer, std::span<const int
             return too_short(tokens.size(), "none is left to score from position " + std::to_string(from) + " on");
         return std::vector<Pass>{{std::move(text), from}};
     }
-
-    if (options.n_ctx < 4)
-        return Error{ErrorCode::invalid_argument,
-                     "chunks of " + std::to_string(options.n_ctx) + " tokens; expected at least 4"};
-    const auto n_ctx = size_t(options.n_ctx);
-    if (text.size() < 2 * n_ctx)
-        return too_short(tokens.size(), "the chunks protocol needs at least two chunks of " + std::to_string(n_ctx) +
-                                            ": use a longer text, a smaller context or the single protocol");
-    std::vector<Pass> result;
-    for (size_t at = 0; at + n_ctx <= text.size(); at += n_ctx) {
-        const auto begin = text.begin() + std::ptrdiff_t(at);
-        Pass pass{{begin, begin + std::ptrdiff_t(n_ctx)}, int64_t(n_ctx / 2)};
-        if (tokenizer.wants_bos()) pass.tokens[0] = tokenizer.bos();
-        result.push_back(std::move(pass));
-    }
-    return result;
+    return chunks(tokenizer, text, tokens.size(), options);
 }
 
 void summarise(PplResult& result) {

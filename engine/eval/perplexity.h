@@ -13,13 +13,15 @@ namespace strata {
 enum class PplProtocol {
     single,  // the whole text in one pass, BOS in front if the model wants it; every position but the first token is
              // scored
-    chunks,  // llama-perplexity's: disjoint chunks of n_ctx, BOS in place of the first token of each if the model wants
-             // it, second half scored
+    chunks,  // llama-perplexity's: chunks of n_ctx, BOS in place of the first token of each if the model wants it;
+             // every chunk from an empty memory. Without a stride they are disjoint and the second half of each is
+             // scored; with one, a chunk begins every `stride` tokens and its last `stride` tokens are scored
 };
 
 struct PplOptions {
     PplProtocol protocol = PplProtocol::single;
     int n_ctx = 512;   // chunks only
+    int stride = 0;    // chunks only: 0, or 1 to n_ctx
     int64_t from = 0;  // single only: score the query positions from here on …
     int64_t last = 0;  // … and no more than the last so many; 0: all
     SessionOptions session;

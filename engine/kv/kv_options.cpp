@@ -14,6 +14,10 @@ const char* kv_type_name(KvType type) {
             return "q4_0";
         case KvType::hq4_0:
             return "hq4_0";
+        case KvType::hq3_0:
+            return "hq3_0";
+        case KvType::hq2_0:
+            return "hq2_0";
         case KvType::turbo_kv_4b:
             return "turbo_kv_4b";
     }

@@ -9,11 +9,11 @@
 namespace strata {
 
 // How one row (the key or value vector of one position, layer and KV head) is kept once it has left the window: the
-// formats of other engines, for comparison.
-enum class KvType { fp32, fp16, q8_0, q4_0, hq4_0, turbo_kv_4b };
+// formats of other engines, for comparison. hq3_0 and hq2_0 are hq4_0 rounded again (engine/formats/requantised.h).
+enum class KvType { fp32, fp16, q8_0, q4_0, hq4_0, hq3_0, hq2_0, turbo_kv_4b };
 
-constexpr KvType kKvTypes[] = {KvType::fp32, KvType::fp16,  KvType::q8_0,
-                               KvType::q4_0, KvType::hq4_0, KvType::turbo_kv_4b};
+constexpr KvType kKvTypes[] = {KvType::fp32,  KvType::fp16,  KvType::q8_0,  KvType::q4_0,
+                               KvType::hq4_0, KvType::hq3_0, KvType::hq2_0, KvType::turbo_kv_4b};
 const char* kv_type_name(KvType type);
 std::optional<KvType> kv_type_from_name(std::string_view name);
 

@@ -7,6 +7,7 @@
 #include "engine/formats/hadamard.h"
 #include "engine/formats/q4_0.h"
 #include "engine/formats/q8_0.h"
+#include "engine/formats/requantised.h"
 #include "engine/formats/turbo_kv_4b.h"
 
 namespace strata {
@@ -24,6 +25,10 @@ int bytes_of_row(KvType type, int head_dim) {
         case KvType::q4_0:
         case KvType::hq4_0:
             return head_dim / 32 * int(sizeof(BlockQ4_0));
+        case KvType::hq3_0:
+            return head_dim / 32 * requantised_block_bytes(3);
+        case KvType::hq2_0:
+            return head_dim / 32 * requantised_block_bytes(2);
         case KvType::turbo_kv_4b:
             return turbo_row_bytes(head_dim);
     }
@@ -62,6 +67,12 @@ void RowFormat::encode(const float* x, uint8_t* row) const {
         case KvType::hq4_0:
             encode_q4_0(x, row, head_dim_);
             break;
+        case KvType::hq3_0:
+            encode_requantised(x, 3, row, head_dim_);
+            break;
+        case KvType::hq2_0:
+            encode_requantised(x, 2, row, head_dim_);
+            break;
         case KvType::turbo_kv_4b:
             encode_turbo(x, row, head_dim_);
             break;
@@ -78,6 +89,12 @@ StagedRows RowFormat::stage_integers(const Kernels& kernels, const uint8_t* rows
         case KvType::q4_0:
         case KvType::hq4_0:
             kernels.stage_q4_0(rows, values, q, scales);
+            break;
+        case KvType::hq3_0:
+            unpack_requantised(rows, 3, values, q, scales);
+            break;
+        case KvType::hq2_0:
+            unpack_requantised(rows, 2, values, q, scales);
             break;
         case KvType::turbo_kv_4b:
             kernels.stage_turbo(rows, n_rows, head_dim_, q, scales);

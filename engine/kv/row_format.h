@@ -25,7 +25,10 @@ public:
     int row_bytes() const { return row_bytes_; }
     double bits_per_value() const { return 8.0 * row_bytes_ / head_dim_; }
     // The row holds the Hadamard transform: queries are rotated before, outputs after.
-    bool rotated() const { return type_ == KvType::hq4_0 || type_ == KvType::turbo_kv_4b; }
+    bool rotated() const {
+        return type_ == KvType::hq4_0 || type_ == KvType::hq3_0 || type_ == KvType::hq2_0 ||
+               type_ == KvType::turbo_kv_4b;
+    }
     // Keys are compared as integers with an int8 query; otherwise as floats.
     bool integer() const { return type_ != KvType::fp32 && type_ != KvType::fp16; }
 

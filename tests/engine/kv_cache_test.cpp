@@ -7,6 +7,7 @@
 #include <random>
 
 #include "engine/formats/hadamard.h"
+#include "engine/formats/requantised.h"
 #include "engine/kv/attention.h"
 #include "tests/engine/allocations.h"
 
@@ -70,7 +71,9 @@ const KvOptions kPolicies[] = {{KvType::fp32, KvType::fp32, 0, 0},
                                {KvType::hq4_0, KvType::hq4_0, 128, 128},
                                {KvType::turbo_kv_4b, KvType::fp16, 64, 0},
                                {KvType::turbo_kv_4b, KvType::turbo_kv_4b, 1, 65},
-                               {KvType::hq4_0, KvType::q8_0, 300, 64}};
+                               {KvType::hq4_0, KvType::q8_0, 300, 64},
+                               {KvType::hq3_0, KvType::hq3_0, 0, 128},
+                               {KvType::fp16, KvType::hq2_0, 64, 64}};
 
 class Policy : public testing::TestWithParam<KvOptions> {};
 
@@ -174,6 +177,22 @@ TEST(KvCache, RefusesFormatsThatDoNotFit) {
     EXPECT_NE(cache.error().message.find("80"), std::string::npos);
     EXPECT_TRUE(KvCache::create({2, 2, 80}, {KvType::fp16, KvType::fp32, 0, 0}));
     EXPECT_FALSE(KvCache::create(kShape, {KvType::q4_0, KvType::fp16, -1, 0}));
+}
+
+// 4 bits rounded to 3 and to 2: the codes are those of the file's format, and what was on a level of all three stays.
+TEST(Requantised, PacksItsLevels) {
+    float x[64], expected[64];
+    for (int i = 0; i < 64; ++i) expected[i] = float(i / 32 + 1) * float(i % 4 * 2 - 4);  // -4 -2 0 2, twice that
+    for (const int bits : {3, 2}) {
+        std::vector<uint8_t> blocks(2 * size_t(requantised_block_bytes(bits)) + 1, 0xee);
+        encode_requantised(expected, bits, blocks.data(), 64);
+        EXPECT_EQ(blocks.back(), 0xee) << "bytes after the last block are not touched";
+        int8_t q[64];
+        float scales[2];
+        unpack_requantised(blocks.data(), bits, 64, q, scales);
+        for (int i = 0; i < 64; ++i) x[i] = scales[i / 32] * float(q[i]);
+        EXPECT_EQ(0, std::memcmp(x, expected, sizeof x)) << bits;
+    }
 }
 
 TEST(Hadamard, IsItsOwnInverseForEveryHeadSize) {

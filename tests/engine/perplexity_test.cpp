@@ -72,6 +72,31 @@ TEST(Perplexity, ChunksScoreTheSecondHalfOfEachFromAnEmptyMemory) {
     }
 }
 
+TEST(Perplexity, ChunksWithAStrideScoreTheirNewestTokens) {
+    const auto tokens = uneven_tokens(130);
+    PplOptions options = with(PplProtocol::chunks, 80);
+    options.stride = 20;
+    const auto result = perplexity(shipped_model(), tokens, options);
+    ASSERT_TRUE(result);
+    ASSERT_EQ(result->scores.size(), 3u * 20);  // chunks begin at 0, 20 and 40
+    for (size_t i = 0; i < 60; ++i) {
+        const auto begin = tokens.begin() + std::ptrdiff_t(i / 20 * 20);
+        const auto expected = nll_by_hand(shipped_model(), {begin, begin + 80});
+        EXPECT_EQ(result->scores[i].position, int64_t(59 + i % 20));
+        EXPECT_EQ(result->scores[i].nll, expected[59 + i % 20]);
+    }
+
+    options.stride = 80;  // a whole chunk: all but its first token
+    const auto whole = perplexity(shipped_model(), uneven_tokens(160), options);
+    ASSERT_TRUE(whole);
+    ASSERT_EQ(whole->scores.size(), 2u * 79);
+    EXPECT_EQ(whole->scores[79].position, 0);
+    for (const int stride : {-1, 81}) {
+        options.stride = stride;
+        EXPECT_FALSE(perplexity(shipped_model(), uneven_tokens(400), options)) << stride;
+    }
+}
+
 TEST(Perplexity, AModelThatWantsBosSeesItFirst) {
     const std::string bytes = read_file("../shared/data/models/stories260K-f32.gguf");
     if (bytes.empty()) GTEST_SKIP() << "stories260K-f32.gguf is not here";

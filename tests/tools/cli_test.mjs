@@ -216,6 +216,10 @@ test('ppl: chunks are scored in their second half', () => {
   const { record } = ppl('--text', text, '--protocol', 'chunks', '--ctx', '100');
   assert.equal(record.n_scored, Math.floor(record.n_tokens / 100) * 49);
   fails(1, /at least two chunks/, 'ppl', model, '--text', text, '--protocol', 'chunks', '--ctx', '1000');
+  const strided = ppl('--text', text, '--protocol', 'chunks', '--ctx', '100', '--stride', '40').record;
+  assert.equal(strided.n_scored % 40, 0);
+  assert.equal(strided.stride, 40);
+  fails(1, /stride of 101/, 'ppl', model, '--text', text, '--protocol', 'chunks', '--ctx', '100', '--stride', '101');
 });
 
 test('ppl: single scores the whole text, whatever --ctx says', () => {

@@ -12,6 +12,7 @@ export const compared = [
   { name: 'FP16 (floor)', args: ['-k', 'fp16', '-v', 'fp16'] },
   ...presets.map((preset) => ({ name: preset, args: ['--kv', preset] })),
   ...['hq4_0', 'turbo_kv_4b', 'q4_0'].map((type) => ({ name: `${type}, ${window} exact`, args: rows(type, window) })),
+  ...['hq3_0', 'hq2_0'].map((type) => ({ name: `${type}, ${window} exact`, args: rows(type, window) })),
   { name: `hq4_0, ${longestWindow} exact`, args: rows('hq4_0', longestWindow) },
   { name: `deleted beyond ${window}`, args: ['--kv', deleted], keepsAll: true },
 ];
