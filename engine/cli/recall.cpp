@@ -1,6 +1,5 @@
 // `strata recall`: can the model still say what it was told so many tokens ago?
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +10,7 @@
 #include "engine/cli/commands.h"
 #include "engine/cli/model_file.h"
 #include "engine/cli/progress.h"
+#include "engine/cli/recall_file.h"
 #include "engine/cli/report.h"
 
 namespace strata::cli {
@@ -20,6 +20,8 @@ constexpr const char* kExamples = R"(
 Examples:
   strata recall MODEL --filler novel.txt                    five memories, ages up to 1,536 tokens
   strata recall MODEL --filler novel.txt --ages 512 --kv-list exact,max --questions 1000 --form raw
+  strata recall MODEL --filler novel.txt --dump q.jsonl     and write the questions for other engines
+  strata recall MODEL --ask q.jsonl --kv-list quality       ask those questions
   strata recall MODEL --filler novel.txt --ages 2000,3000 --kv-list exact,quality,delete:2048
                                                             beyond the trained length of a small model
 
@@ -32,7 +34,7 @@ Standard errors are between contexts of up to 15 questions; the difference to ex
 
 struct RecallArguments {
     EngineArguments engine;
-    std::string filler, dump;
+    std::string filler, questions_file, dump;
     std::vector<int64_t> ages{128, 256, 512, 1024, 1536};
     std::vector<std::string> policies{"exact", "quality", "balanced", "max", "delete:128"};
     int n_questions = 400;
@@ -47,21 +49,6 @@ struct RecallArguments {
     }
 };
 
-const char* form_name(RecallForm form) { return form == RecallForm::raw ? "raw" : "chat"; }
-
-// The questions of one form and age, the same for every memory.
-struct Part {
-    RecallForm form;
-    int64_t age;
-    std::vector<RecallContext> contexts;
-
-    int64_t n_tokens() const {
-        int64_t n = 0;
-        for (const RecallContext& context : contexts) n += int64_t(context.tokens.size());
-        return n;
-    }
-};
-
 struct Row {
     std::string policy;
     RecallForm form;
@@ -70,13 +57,16 @@ struct Row {
     bool has_reference;
 };
 
-Result<std::vector<Part>> make_parts(const Model& model, const RecallArguments& arguments) {
+using Parts = std::vector<RecallPart>;
+
+Result<Parts> make_parts(const Model& model, const RecallArguments& arguments) {
+    if (!arguments.questions_file.empty()) return read_questions(arguments.questions_file, model.tokenizer());
     const auto text = read_text(arguments.filler);
     if (!text) return text.error();
     const Tokenizer& tokenizer = model.tokenizer();
     const RecallFiller filler(tokenizer, tokenizer.encode(*text));
     const ChosenFormat chosen = choose_chat_format(model);
-    std::vector<Part> parts;
+    Parts parts;
     for (const RecallForm form : arguments.forms()) {
         if (form == RecallForm::chat) report_fallback(chosen);
         for (const int64_t age : arguments.ages) {
@@ -93,37 +83,15 @@ Result<std::vector<Part>> make_parts(const Model& model, const RecallArguments& 
     return parts;
 }
 
-// For other engines: prompt and answer as texts, control tokens written out.
-Status dump(const std::string& path, const Tokenizer& tokenizer, const std::vector<Part>& parts) {
-    std::ofstream file(path, std::ios::binary);
-    for (const Part& part : parts) {
-        for (const RecallContext& context : part.contexts) {
-            for (const RecallQuestion& question : context.questions) {
-                const auto read = std::span(context.tokens).first(size_t(question.asked_at));
-                const Json line = {
-                    {"form", form_name(part.form)},
-                    {"age", question.age()},
-                    {"prompt", tokenizer.decode(read, true) + tokenizer.decode(question.question, true)},
-                    {"answer", tokenizer.decode(question.answer, true)},
-                };
-                file << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
-            }
-        }
-    }
-    file.close();
-    if (!file) return Error{ErrorCode::invalid_argument, "cannot write the questions to '" + path + "'"};
-    return Done{};
-}
-
 class Examination {
 public:
-    Examination(const Model& model, const RecallArguments& arguments, const std::vector<Part>& parts)
+    Examination(const Model& model, const RecallArguments& arguments, const Parts& parts)
         : model_(model), arguments_(arguments) {
-        for (const Part& part : parts) n_all_ += part.n_tokens() * int64_t(arguments.policies.size());
+        for (const RecallPart& part : parts) n_all_ += part.n_tokens() * int64_t(arguments.policies.size());
     }
 
     // One row for each memory; the exact one, if it is among them, is the reference of the others.
-    Result<std::vector<Row>> rows(const Part& part) {
+    Result<std::vector<Row>> rows(const RecallPart& part) {
         std::vector<RecallAnswers> answers;
         RecallAnswers reference;
         for (const std::string& policy : arguments_.policies) {
@@ -140,7 +108,7 @@ public:
     }
 
 private:
-    Result<RecallAnswers> answer(const Part& part, const std::string& policy) {
+    Result<RecallAnswers> answer(const RecallPart& part, const std::string& policy) {
         SessionOptions options = arguments_.engine.session();
         options.kv = *kv_policy_from_name(policy);
         RecallAnswers answers;
@@ -186,13 +154,17 @@ Json to_json(const RecallArguments& arguments, const ModelFile& model, const std
         {"command", "recall"},
         {"model", file_name(arguments.engine.model)},
         {"model_sha256", sha256(model.file.bytes())},
-        {"filler", file_name(arguments.filler)},
-        {"seed", arguments.seed},
-        {"results", std::move(results)},
-        {"threads", arguments.engine.threads},
-        {"simd", build.simd},
-        {"commit", build.commit},
     };
+    if (arguments.questions_file.empty()) {
+        json["filler"] = file_name(arguments.filler);
+        json["seed"] = arguments.seed;
+    } else {
+        json["questions"] = file_name(arguments.questions_file);
+    }
+    json["results"] = std::move(results);
+    json["threads"] = arguments.engine.threads;
+    json["simd"] = build.simd;
+    json["commit"] = build.commit;
     add_distance_clamp(json, arguments.engine.distance_clamp);
     return json;
 }
@@ -221,7 +193,7 @@ int run(const RecallArguments& arguments) {
     const auto parts = make_parts(*model->model, arguments);
     if (!parts) return fail(parts.error());
     if (!arguments.dump.empty())
-        if (const Status written = dump(arguments.dump, model->model->tokenizer(), *parts); !written)
+        if (const Status written = write_questions(arguments.dump, model->model->tokenizer(), *parts); !written)
             return fail(written.error());
 
     const bool as_text = arguments.output == OutputFormat::text;
@@ -229,7 +201,7 @@ int run(const RecallArguments& arguments) {
         std::printf("form     age  memory            n          answered     less exact's    only exact, only this\n");
     Examination examination(*model->model, arguments, *parts);
     std::vector<Row> all;
-    for (const Part& part : *parts) {
+    for (const RecallPart& part : *parts) {
         const auto rows = examination.rows(part);
         if (!rows) return fail(rows.error());
         all.insert(all.end(), rows->begin(), rows->end());
@@ -249,9 +221,13 @@ std::string check_policy(const std::string& name) {
 Command add_recall(CLI::App& app) {
     auto arguments = std::make_shared<RecallArguments>();
     add_model(app, arguments->engine.model);
-    app.add_option("--filler", arguments->filler, "Prose to lie between facts and questions; - is standard input")
-        ->required()
-        ->type_name("FILE");
+    auto* filler =
+        app.add_option("--filler", arguments->filler, "Prose to lie between facts and questions; - is standard input")
+            ->type_name("FILE");
+    auto* file = app.add_option("--ask", arguments->questions_file,
+                                "Ask the questions of a file, as --dump writes it, instead of making some")
+                     ->excludes(filler)
+                     ->type_name("FILE");
     app.add_option("--ages", arguments->ages, "How old the facts are when they are asked, in tokens")
         ->delimiter(',')
         ->allow_extra_args(false)
@@ -278,6 +254,10 @@ Command add_recall(CLI::App& app) {
         ->type_name("FILE");
     add_output(app, arguments->output);
     app.footer(kExamples);
+    app.callback([filler, file] {
+        if (filler->count() + file->count() == 0)
+            throw CLI::ValidationError("give --filler, to make questions from, or --ask, to read them");
+    });
     return [arguments] { return run(*arguments); };
 }
 

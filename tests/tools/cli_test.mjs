@@ -523,7 +523,7 @@ test("recall: conversations are in the file's own chat template, and --dump show
   const filler = file('filler3.txt', `${prose}\n`.repeat(60));
   const questions = join(folder, 'questions.jsonl');
   const few = ['--filler', filler, '--ages', '200', '--questions', '6', '--kv-list', 'exact', '--dump', questions];
-  recall(...few);
+  const made = recall(...few).results;
   const dumped = readFileSync(questions, 'utf8')
     .trimEnd()
     .split('\n')
@@ -534,11 +534,23 @@ test("recall: conversations are in the file's own chat template, and --dump show
   const pasted = `${message('user', 'Read this:\\n[^<]*')}${message('assistant', 'Thank you, I have read it\\.')}`;
   const asked = `${message('user', '(?:What is|Do you remember) my [^<]*\\?')}<\\|im_start\\|>assistant\\nYour [^<]* is`;
   const conversation = new RegExp(`^(?:${told})+(?:${pasted})*${asked}$`);
-  for (const { form, age, prompt, answer } of dumped) {
-    assert.ok(Math.abs(age - 200) <= (form === 'raw' ? 0 : 20));
+  for (const { form, age, exact_age, prompt, answer } of dumped) {
+    assert.equal(age, 200);
+    assert.ok(Math.abs(exact_age - 200) <= (form === 'raw' ? 0 : 20));
     assert.ok(prompt.includes(`is${answer}.`), 'the answer has been told');
     if (form === 'chat') assert.match(prompt, conversation);
     else assert.match(prompt, /\nWhat is the (.*) of (.*)\? The \1 of \2 is$/);
+  }
+
+  const askedAgain = recall('--ask', questions, '--kv-list', 'exact,delete:64').results;
+  const forms = ['raw', 'raw', 'chat', 'chat'];
+  assert.deepEqual(
+    askedAgain.map(({ form, age, n }) => ({ form, age, n })),
+    forms.map((form) => ({ form, age: 200, n: 6 })),
+  );
+  for (const i of [0, 1]) {
+    assert.ok(Math.abs(askedAgain[2 * i].correct - made[i].correct) <= 1, 'the same questions, encoded as whole texts');
+    assert.equal(askedAgain[2 * i + 1].correct, 0);
   }
 });
 
@@ -548,7 +560,10 @@ test('recall: what is refused', () => {
   fails(2, /'often' is none of/, 'recall', model, '--filler', filler, '--kv-list', 'exact,often');
   fails(2, /--ages/, 'recall', model, '--filler', filler, '--ages', '8');
   fails(2, /--form/, 'recall', model, '--filler', filler, '--form', 'sung');
-  fails(2, /--filler/, 'recall', model);
+  fails(2, /--filler.*--ask/, 'recall', model);
+  const broken = file('broken.jsonl', '{"form": "raw", "age": 9, "prompt": "a b", "answer": " c"}\n{"form": "raw"}\n');
+  fails(1, /line 2 of .*broken\.jsonl.*"answer"/, 'recall', model, '--ask', broken);
+  fails(1, /no questions/, 'recall', model, '--ask', file('none.jsonl', '\n'));
 });
 
 test('ppl: text output says the same', () => {
