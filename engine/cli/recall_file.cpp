@@ -36,7 +36,7 @@ std::optional<Question> parse(const std::string& line) {
 // All of the prompt is the context, but for its last token, after which the answer is expected.
 RecallContext context_of(const Question& question, const Tokenizer& tokenizer) {
     RecallContext context;
-    context.tokens = tokenizer.with_bos(tokenizer.encode(question.prompt));
+    context.tokens = tokenizer.with_bos(tokenizer.encode(question.prompt, SpecialTokens::parse));
     const int last = context.tokens.back();
     context.tokens.pop_back();
     const auto n = int64_t(context.tokens.size());

@@ -39,11 +39,11 @@ TileCache::TileCache(const KvShape& shape, const KvOptions& options)
       guarded_layers_(options.guarded_layers),
       page_layer_(size_t(shape.n_layers)),
       exact_pool_(size_t(2 * n_heads_in_all()) * kTilePositions * size_t(shape.head_dim) * sizeof(float)),
-      header_pool_(size_t(2 * n_heads_in_all() * tile_header_bytes(shape.head_dim))),
+      header_pool_(headers_bytes() +
+                   options.guarded_layers.size() * size_t(shape.n_kv_heads * kTilePositions * shape.head_dim)),
       key_pool_(size_t((n_heads_in_all() - int(options.guarded_layers.size()) * shape.n_kv_heads) *
                        tile_page_bytes(shape.head_dim))),
-      value_pool_(size_t(n_heads_in_all() * tile_page_bytes(shape.head_dim))),
-      guarded_pool_(options.guarded_layers.size() * size_t(shape.n_kv_heads * kTilePositions * shape.head_dim)) {
+      value_pool_(size_t(n_heads_in_all() * tile_page_bytes(shape.head_dim))) {
     int next = 0;
     for (int layer = 0; layer < shape.n_layers; ++layer) {
         const bool guarded = std::binary_search(guarded_layers_.begin(), guarded_layers_.end(), layer);
@@ -85,8 +85,7 @@ std::array<uint64_t, kTiers> TileCache::tile_bytes() const {
     bytes[0] = slab_bytes() + sizeof(Tile);
     for (int tier = 1; tier < kTiers; ++tier)
         bytes[size_t(tier)] = header_pool_.page_bytes() + uint64_t(key_bits(Tier(tier))) * key_pool_.page_bytes() +
-                              uint64_t(value_bits(Tier(tier))) * value_pool_.page_bytes() + guarded_pool_.page_bytes() +
-                              sizeof(Tile);
+                              uint64_t(value_bits(Tier(tier))) * value_pool_.page_bytes() + sizeof(Tile);
     return bytes;
 }
 
@@ -135,7 +134,7 @@ TileView TileCache::view(TileSide side, const Tile& tile, int layer, int head) c
         const auto index =
             std::lower_bound(guarded_layers_.begin(), guarded_layers_.end(), layer) - guarded_layers_.begin();
         const uint8_t* rows =
-            tile.guarded.get() + (index * shape_.n_kv_heads + head) * kTilePositions * shape_.head_dim;
+            tile.header.get() + headers_bytes() + (index * shape_.n_kv_heads + head) * kTilePositions * shape_.head_dim;
         view.bits = 8;
         for (int i = 0; i < tile_pages(8); ++i) view.pages[i] = rows + i * tile_page_bytes(shape_.head_dim);
         return view;
@@ -228,10 +227,6 @@ bool TileCache::take_pages(Tile& tile, Tier tier) {
             page = pool_of(side).take();
             complete = page != nullptr;
         }
-    if (complete && !guarded_layers_.empty()) {
-        tile.guarded = guarded_pool_.take();
-        complete = tile.guarded != nullptr;
-    }
     if (!complete) unseal(tile);
     return complete;
 }
@@ -285,7 +280,6 @@ void TileCache::demote(int64_t index, Tier tier, ThreadPool& pool) {
 
 void TileCache::unseal(Tile& tile) {
     header_pool_.give_back(std::move(tile.header));
-    guarded_pool_.give_back(std::move(tile.guarded));
     for (const TileSide side : kSides)
         for (Page& page : tile.pages[side_index(side)]) pool_of(side).give_back(std::move(page));
     tile.tier = Tier::exact;
@@ -536,7 +530,6 @@ void TileCache::save(ByteWriter& out) const {
             out.bytes(tile.pages[0][i].get(), key_pool_.page_bytes());
         for (int i = 0; i < tile_pages(value_bits(tile.tier)); ++i)
             out.bytes(tile.pages[1][i].get(), value_pool_.page_bytes());
-        if (tile.guarded) out.bytes(tile.guarded.get(), guarded_pool_.page_bytes());
     }
 }
 
@@ -621,7 +614,7 @@ Status TileCache::restore_tile(int64_t index, int64_t newest, ByteReader& in) {
             if (const Status read = read_into(in, tile.pages[side_index(side)][i].get(), pool_of(side).page_bytes());
                 !read)
                 return read.error();
-    return tile.guarded ? read_into(in, tile.guarded.get(), guarded_pool_.page_bytes()) : Status(Done{});
+    return Done{};
 }
 
 }  // namespace strata

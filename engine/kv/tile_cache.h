@@ -79,9 +79,9 @@ private:
     using Page = PagePool::Page;
     struct Tile {
         Page exact;               // floats (2 sides, n_layers, n_kv_heads, 64, head_dim); empty: not held
-        Page header;              // (n_layers, n_kv_heads, 2 sides, header); empty: not sealed
+        Page header;              // (n_layers, n_kv_heads, 2 sides, header), then the keys of guarded layers:
+                                  // (guarded layers, n_kv_heads, 64, head_dim); empty: not sealed
         Page pages[2][4];         // of each side
-        Page guarded;             // keys of guarded layers: (guarded layers, n_kv_heads, 64, head_dim)
         Tier tier = Tier::exact;  // of the sealed form
         bool thawed = false;      // the exact rows were restored from the sealed ones
         bool sealed() const { return header != nullptr; }
@@ -90,6 +90,7 @@ private:
     TileCache(const KvShape& shape, const KvOptions& options);
 
     int n_heads_in_all() const { return shape_.n_layers * shape_.n_kv_heads; }
+    size_t headers_bytes() const { return size_t(2 * n_heads_in_all() * tile_header_bytes(shape_.head_dim)); }
     uint64_t sink_bytes() const {
         return uint64_t(2 * n_heads_in_all() * kSinkPositions) * uint64_t(shape_.head_dim) * sizeof(float);
     }
@@ -105,7 +106,7 @@ private:
     }
     template <class Cache>  // const or not
     static auto pools_of(Cache& c) {
-        return std::array{&c.exact_pool_, &c.header_pool_, &c.key_pool_, &c.value_pool_, &c.guarded_pool_};
+        return std::array{&c.exact_pool_, &c.header_pool_, &c.key_pool_, &c.value_pool_};
     }
     // fn(side, layer, head, thread), for all of them, spread over the threads.
     template <class Fn>
@@ -139,7 +140,7 @@ private:
     int visible_window_;               // only reported
     std::vector<int> guarded_layers_;  // ascending
     std::vector<int> page_layer_;      // (n_layers): index of a layer among those in key pages; -1: guarded
-    PagePool exact_pool_, header_pool_, key_pool_, value_pool_, guarded_pool_;
+    PagePool exact_pool_, header_pool_, key_pool_, value_pool_;
     std::unique_ptr<float[]> sinks_;  // (2 sides, n_layers, n_kv_heads, kSinkPositions, head_dim)
     std::vector<Tile> tiles_;         // those prepared: all positions before end_, and those reserved
     int64_t end_ = 0;                 // positions written

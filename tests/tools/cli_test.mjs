@@ -6,6 +6,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { conversations, printed } from './model/conversations.mjs';
+import { sha256 } from './quality/measure.mjs';
 
 const strata = process.env.STRATA ?? 'build/native/strata';
 const model = 'web/public/models/pocket-chat-5.8m-q8_0.gguf';
@@ -549,8 +551,25 @@ test("recall: conversations are in the file's own chat template, and --dump show
     forms.map((form) => ({ form, age: 200, n: 6 })),
   );
   for (const i of [0, 1]) {
-    assert.ok(Math.abs(askedAgain[2 * i].correct - made[i].correct) <= 1, 'the same questions, encoded as whole texts');
+    assert.ok(Math.abs(askedAgain[2 * i].correct - made[i].correct) <= 1, 'the same questions, control tokens too');
     assert.equal(askedAgain[2 * i + 1].correct, 0);
+  }
+});
+
+test('the default model is the one that docs/default-model.md describes, and answers as it says', () => {
+  const page = readFileSync('docs/default-model.md', 'utf8');
+  assert.equal(/^SHA-256 `([0-9a-f]{64})`/m.exec(page)?.[1], sha256(model));
+  const shown = [...page.matchAll(/^### Conversation (\d+), temperature ([\d.]+)\n\n```text\n(.*?)\n```$/gms)];
+  assert.equal(shown.length, 2 * conversations.length);
+  for (const [, number, temperature, text] of shown) {
+    const messages = conversations[number - 1];
+    const spoken = new Set(messages.map((message) => `> ${message}`));
+    const answers = text.split('\n').filter((line) => !spoken.has(line));
+    assert.equal(
+      printed(strata, model, messages, temperature),
+      `${answers.join('\n')}\n`,
+      `${number} at ${temperature}`,
+    );
   }
 });
 

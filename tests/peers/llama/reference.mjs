@@ -120,6 +120,22 @@ class Reference {
     }
   }
 
+  /**
+   * Reads tokens from an empty context.
+   * @param {number[]} tokens
+   * @param {number} n of the last tokens
+   * @returns {Promise<number[]>} the likeliest token after each of the last n
+   */
+  async likeliestAfterLast(tokens, n) {
+    await this.clear();
+    const ask = { generateNext: { token: true, options: { temperature: 0 } } };
+    const first = tokens.length - n;
+    const outputs = await this.#sequence.controlledEvaluate(
+      tokens.map((token, i) => (i < first ? token : [token, ask])),
+    );
+    return outputs.slice(first).map((output) => output.next.token);
+  }
+
   async close() {
     await this.#model.dispose(); // and its context
   }
