@@ -79,6 +79,11 @@ void add_products(const Kernels& k, Inputs& in, Hash& hash) {
     const auto q8_0 = in.blocks(values / 32, 34, 0), q4_0 = in.blocks(values / 32, 18, 0);
     const auto q6_k = in.blocks(values / 256, sizeof(BlockQ6_K), offsetof(BlockQ6_K, scale));
 
+    std::vector<float> sums(kTokens * n_activation_sums(kCols));
+    for (int t = 0; t < kTokens; ++t)
+        k.sum_activations(quantised.data() + size_t(t) * kCols * k.activation_bytes, kCols,
+                          sums.data() + t * n_activation_sums(kCols));
+
     const struct {
         TensorType type;
         const void* weights;
@@ -88,7 +93,7 @@ void add_products(const Kernels& k, Inputs& in, Hash& hash) {
         for (const int n : {1, kTokens}) {
             std::vector<float> out(size_t(n) * kRows);
             k.matmul(c.type)({static_cast<const uint8_t*>(c.weights), kCols, x.data(), quantised.data(), scales.data(),
-                              n, out.data(), kRows},
+                              n, out.data(), kRows, sums.data()},
                              0, kRows);
             hash.add(out);
         }
