@@ -13,6 +13,7 @@ struct QuadProductsFor {
     using F32 = typename S::F32;
     using Float4 = typename S::Float4;
     using Ints = typename S::Ints;
+    using Bytes32 = typename S::Bytes32;
     using Weights32 = typename S::Weights32;
     using Activation = typename S::Activation;
     using Scales = typename QuadRowsFor<S>::Scales;
@@ -41,8 +42,9 @@ struct QuadProductsFor {
 
     template <class Rows, int kQuad>
     [[gnu::always_inline]] static Quad unpack(const uint8_t* unit) {
-        return {{S::weights(Rows::template codes<kQuad, 0>(unit)), S::weights(Rows::template codes<kQuad, 1>(unit)),
-                 S::weights(Rows::template codes<kQuad, 2>(unit)), S::weights(Rows::template codes<kQuad, 3>(unit))},
+        const auto ready = [](Bytes32 codes) { return Rows::kSigned ? S::weights(codes) : S::unsigned_weights(codes); };
+        return {{ready(Rows::template codes<kQuad, 0>(unit)), ready(Rows::template codes<kQuad, 1>(unit)),
+                 ready(Rows::template codes<kQuad, 2>(unit)), ready(Rows::template codes<kQuad, 3>(unit))},
                 Rows::template scales<kQuad>(unit)};
     }
 

@@ -175,6 +175,7 @@ struct Avx2 {
         return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table.v), codes.v)};
     }
     static Weights32 weights(Bytes32 a) { return {a.v}; }
+    static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) {
         const __m256i pairs = _mm256_maddubs_epi16(w.q, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
         return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};

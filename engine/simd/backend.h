@@ -74,12 +74,13 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template field<1>(b32, 1) } -> std::same_as<typename S::Bytes32>;
     { S::add(b32, b32) } -> std::same_as<typename S::Bytes32>;
     { S::look_up(b, b32) } -> std::same_as<typename S::Bytes32>;
-    { S::weights(b32) } -> std::same_as<typename S::Weights32>;   // bytes as int8
-    { S::dot_unsigned(w, x) } -> std::same_as<typename S::Ints>;  // as dot, of weights in 0..127
+    { S::weights(b32) } -> std::same_as<typename S::Weights32>;           // bytes as int8
+    { S::unsigned_weights(b32) } -> std::same_as<typename S::Weights32>;  // of bytes in 0..127, for dot_unsigned only
+    { S::dot_unsigned(w, x) } -> std::same_as<typename S::Ints>;          // exact
     // Four finished dots by halves: lane i has values 0-15 of the i-th, lane 4 + i values 16-31.
     { S::half_sums(ints, ints, ints, ints) } -> std::same_as<typename S::F32>;
     { S::add_halves(v) } -> std::same_as<typename S::Float4>;                // lanes i and 4 + i
-    { S::bytes_to_float4(uint32_t()) } -> std::same_as<typename S::Float4>;  // four unsigned bytes, lowest first
+    { S::bytes_to_float4(uint32_t()) } -> std::same_as<typename S::Float4>;  // four bytes in 0..127, lowest first
     { S::bytes_to_float8(uint64_t()) } -> std::same_as<typename S::F32>;     // eight: 0 2 4 6, then 1 3 5 7
     { S::splat_half4(uint16_t()) } -> std::same_as<typename S::Float4>;
 

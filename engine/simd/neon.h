@@ -170,6 +170,7 @@ struct Neon {
         return {vqtbl1q_u8(table.v, codes.lo), vqtbl1q_u8(table.v, codes.hi)};
     }
     static Weights32 weights(Bytes32 a) { return {vreinterpretq_s8_u8(a.lo), vreinterpretq_s8_u8(a.hi)}; }
+    static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
     static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
         const int32x4_t first = vpaddq_s32(vpaddq_s32(a.first, b.first), vpaddq_s32(c.first, d.first));

@@ -206,6 +206,7 @@ struct Scalar {
         return codes;
     }
     static Weights32 weights(Bytes32 a) { return load_weights(a.b); }
+    static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
     static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
         return {{float(a.first), float(b.first), float(c.first), float(d.first), float(a.second), float(b.second),

@@ -193,21 +193,25 @@ struct Wasm128 {
         return {{wasm_i16x8_extend_low_i8x16(a.lo), wasm_i16x8_extend_high_i8x16(a.lo),
                  wasm_i16x8_extend_low_i8x16(a.hi), wasm_i16x8_extend_high_i8x16(a.hi)}};
     }
+    static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
     static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
         return {lane_sums(a.first, b.first, c.first, d.first), lane_sums(a.second, b.second, c.second, d.second)};
     }
     static Float4 add_halves(F32 a) { return {wasm_f32x4_add(a.lo, a.hi)}; }
     static Float4 bytes_to_float4(uint32_t bytes) {
-        const v128_t wide = wasm_u16x8_extend_low_u8x16(wasm_i32x4_splat(int(bytes)));
-        return {wasm_f32x4_convert_i32x4(wasm_u32x4_extend_low_u16x8(wide))};
+        // Each lane keeps its byte where it is, and is divided by what it weighs there. (Compilers turn a widening of
+        // four bytes into a lane after the other.)
+        const v128_t kept =
+            wasm_v128_and(wasm_i32x4_splat(int(bytes)), wasm_i32x4_make(0x7f, 0x7f00, 0x7f0000, 0x7f000000));
+        return {wasm_f32x4_mul(wasm_f32x4_convert_i32x4(kept), wasm_f32x4_make(1, 0x1p-8f, 0x1p-16f, 0x1p-24f))};
     }
     static F32 bytes_to_float8(uint64_t bytes) {
         const v128_t pairs = wasm_u16x8_extend_low_u8x16(wasm_i64x2_splat(int64_t(bytes)));
         return {wasm_f32x4_convert_i32x4(wasm_v128_and(pairs, wasm_i32x4_splat(0xffff))),
                 wasm_f32x4_convert_i32x4(wasm_u32x4_shr(pairs, 16))};
     }
-    static Float4 splat_half4(uint16_t half) { return {half_bits_to_float(wasm_i32x4_splat(half))}; }
+    static Float4 splat_half4(uint16_t half) { return {wasm_f32x4_splat(half_to_float(half))}; }
 
     static Shorts shorts(int x) { return {wasm_i16x8_splat(int16_t(x)), wasm_i16x8_splat(int16_t(x))}; }
     static Shorts shorts(F32 a, F32 b) { return {shorts8(a), shorts8(b)}; }
