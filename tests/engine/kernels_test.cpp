@@ -197,7 +197,10 @@ TEST_P(EveryBackend, ElementwiseHasTheBitsOfScalarAtEverySizeAndAlignment) {
         }
 }
 
-TEST_P(EveryBackend, HasTheAgreedSignature) { EXPECT_EQ(kSignature, signature_of(*GetParam())); }
+TEST_P(EveryBackend, HasTheAgreedSignature) {
+    EXPECT_EQ(kSignature, signature_of(*GetParam()));
+    EXPECT_EQ(kWeightsSignature, weights_signature_of(*GetParam()));
+}
 
 INSTANTIATE_TEST_SUITE_P(Kernels, EveryBackend,
                          testing::ValuesIn(available_kernels().begin(), available_kernels().end()),
