@@ -1,6 +1,7 @@
 // IQ4_XS: 256 values in 8 groups of 32; value = scale * (group scale - 32) * level of the code, with the levels of
 // IQ4_NL and group scales in 0..63. Weights only. Published with ggml (ggml-common.h, block_iq4_xs).
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "engine/formats/iq4_nl.h"
@@ -17,12 +18,12 @@ struct BlockIQ4_XS {
 static_assert(sizeof(BlockIQ4_XS) == 136);
 
 // The group scales of one half of a block, 0..63, a byte each.
-inline uint32_t iq4_xs_group_scales(const BlockIQ4_XS& block, int half) {
+inline uint32_t iq4_xs_group_scales(const uint8_t* block, int half) {
     // Nibbles, then pairs of bits, are spread to bytes in two steps each.
-    uint32_t low = load_unaligned<uint16_t>(block.groups_low + 2 * half);
+    uint32_t low = load_unaligned<uint16_t>(block + offsetof(BlockIQ4_XS, groups_low) + 2 * half);
     low = (low | low << 8) & 0x00ff00ff;
     low = (low | low << 4) & 0x0f0f0f0f;
-    uint32_t high = load_unaligned<uint16_t>(&block.groups_high) >> (8 * half) & 255;
+    uint32_t high = load_unaligned<uint16_t>(block + offsetof(BlockIQ4_XS, groups_high)) >> (8 * half) & 255;
     high = (high | high << 12) & 0x000f000f;
     high = (high | high << 6) & 0x03030303;
     return low | high << 4;

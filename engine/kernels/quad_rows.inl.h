@@ -114,22 +114,23 @@ struct QuadRowsFor {
         static constexpr int kOffset = 0;
         static constexpr bool kSigned = false, kGroups = false, kMinimums = false;
 
-        static const Block& block(const uint8_t* unit) { return *reinterpret_cast<const Block*>(unit); }
-        static Float4 half(const uint16_t& member) { return S::splat_half4(load_unaligned<uint16_t>(&member)); }
-        static Float4 negative_half(const uint16_t& member) {
-            return S::splat_half4(load_unaligned<uint16_t>(&member) ^ 0x8000);
+        // A block need not be aligned: its members are read where they are.
+        static Float4 half(const uint8_t* member) { return S::splat_half4(load_unaligned<uint16_t>(member)); }
+        static Float4 negative_half(const uint8_t* member) {
+            return S::splat_half4(load_unaligned<uint16_t>(member) ^ 0x8000);
         }
+        static Float4 scale(const uint8_t* unit) { return half(unit + offsetof(Block, scale)); }
         // Scales and minimums of Q4_K and Q5_K.
         template <int kQuad>
         static Scales scales_q4_k(const uint8_t* unit) {
-            const Block& b = block(unit);
-            return {S::mul(half(b.scale), S::bytes_to_float4(b.groups.scales(kQuad))),
-                    S::mul(negative_half(b.minimum), S::bytes_to_float4(b.groups.minimums(kQuad)))};
+            const auto groups = load_unaligned<GroupsQ4_K>(unit + offsetof(Block, groups));
+            return {S::mul(scale(unit), S::bytes_to_float4(groups.scales(kQuad))),
+                    S::mul(negative_half(unit + offsetof(Block, minimum)), S::bytes_to_float4(groups.minimums(kQuad)))};
         }
         // Groups i and i + 1 of Q4_K and Q5_K are the nibbles of the same 32 bytes.
         template <int kQuad, int i>
         static Bytes32 nibbles_q4_k(const uint8_t* unit) {
-            const Bytes32 packed = S::load_bytes32(block(unit).q + kQuad * 64 + i / 2 * 32);
+            const Bytes32 packed = S::load_bytes32(unit + offsetof(Block, q) + kQuad * 64 + i / 2 * 32);
             return S::template field<4 * (i % 2)>(packed, 15);
         }
     };
@@ -155,7 +156,7 @@ struct QuadRowsFor {
         }
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
-            const Bytes32 fifth = S::load_bytes32(Base::block(unit).fifth);
+            const Bytes32 fifth = S::load_bytes32(unit + offsetof(BlockQ5_K, fifth));
             return S::add(Base::template nibbles_q4_k<kQuad, i>(unit), S::template field<kQuad * 4 + i - 4>(fifth, 16));
         }
     };
@@ -164,14 +165,14 @@ struct QuadRowsFor {
         static constexpr bool kGroups = true, kMinimums = true;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {
-            const auto& b = Base::block(unit);
-            const uint64_t groups = load_unaligned<uint64_t>(b.groups + kQuad * 8), nibbles = 0x0f0f0f0f0f0f0f0f;
-            return {Base::half(b.scale), Base::negative_half(b.minimum), S::bytes_to_float8(groups & nibbles),
-                    S::bytes_to_float8(groups >> 4 & nibbles)};
+            const uint64_t groups = load_unaligned<uint64_t>(unit + offsetof(BlockQ2_K, groups) + kQuad * 8),
+                           nibbles = 0x0f0f0f0f0f0f0f0f;
+            return {Base::scale(unit), Base::negative_half(unit + offsetof(BlockQ2_K, minimum)),
+                    S::bytes_to_float8(groups & nibbles), S::bytes_to_float8(groups >> 4 & nibbles)};
         }
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
-            return S::template field<2 * i>(S::load_bytes32(Base::block(unit).q + kQuad * 32), 3);
+            return S::template field<2 * i>(S::load_bytes32(unit + offsetof(BlockQ2_K, q) + kQuad * 32), 3);
         }
     };
     struct Q3_K : OfHalves<BlockQ3_K> {
@@ -180,15 +181,13 @@ struct QuadRowsFor {
         static constexpr bool kGroups = true;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {
-            const auto& b = Base::block(unit);
-            const F32 group = S::bytes_to_float8(q3_k_group_scales(b.groups, kQuad));
-            return {Base::half(b.scale), S::splat4(0), S::sub(group, S::splat(32))};
+            const F32 group = S::bytes_to_float8(q3_k_group_scales(unit + offsetof(BlockQ3_K, groups), kQuad));
+            return {Base::scale(unit), S::splat4(0), S::sub(group, S::splat(32))};
         }
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
-            const auto& b = Base::block(unit);
-            return S::add(S::template field<2 * i>(S::load_bytes32(b.low + kQuad * 32), 3),
-                          S::template field<kQuad * 4 + i - 2>(S::load_bytes32(b.high), 4));
+            return S::add(S::template field<2 * i>(S::load_bytes32(unit + offsetof(BlockQ3_K, low) + kQuad * 32), 3),
+                          S::template field<kQuad * 4 + i - 2>(S::load_bytes32(unit + offsetof(BlockQ3_K, high)), 4));
         }
     };
     struct Q6_K : OfHalves<BlockQ6_K> {
@@ -197,15 +196,14 @@ struct QuadRowsFor {
         static constexpr bool kGroups = true;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {
-            const auto& b = Base::block(unit);
-            const uint64_t bytes = load_unaligned<uint64_t>(b.scales + kQuad * 8) ^ 0x8080808080808080;  // + 128
-            return {Base::half(b.scale), S::splat4(0), S::sub(S::bytes_to_float8(bytes), S::splat(128))};
+            const uint64_t bytes =
+                load_unaligned<uint64_t>(unit + offsetof(BlockQ6_K, scales) + kQuad * 8) ^ 0x8080808080808080;  // + 128
+            return {Base::scale(unit), S::splat4(0), S::sub(S::bytes_to_float8(bytes), S::splat(128))};
         }
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
-            const auto& b = Base::block(unit);
-            const Bytes32 low = S::load_bytes32(b.low + kQuad * 64 + i % 2 * 32);
-            const Bytes32 high = S::load_bytes32(b.high + kQuad * 32);
+            const Bytes32 low = S::load_bytes32(unit + offsetof(BlockQ6_K, low) + kQuad * 64 + i % 2 * 32);
+            const Bytes32 high = S::load_bytes32(unit + offsetof(BlockQ6_K, high) + kQuad * 32);
             return S::add(S::template field<i / 2 * 4>(low, 15), S::template field<2 * i - 4>(high, 48));
         }
     };
@@ -214,13 +212,13 @@ struct QuadRowsFor {
         static constexpr bool kSigned = true;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {
-            const auto& b = Base::block(unit);
-            const Float4 group = S::bytes_to_float4(iq4_xs_group_scales(b, kQuad));
-            return {S::mul(Base::half(b.scale), S::add(group, S::splat4(-32)))};
+            const Float4 group = S::bytes_to_float4(iq4_xs_group_scales(unit, kQuad));
+            return {S::mul(Base::scale(unit), S::add(group, S::splat4(-32)))};
         }
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
-            return S::look_up(S::load_bytes(kIq4Levels), S::load_codes(Base::block(unit).q + (kQuad * 4 + i) * 16));
+            return S::look_up(S::load_bytes(kIq4Levels),
+                              S::load_codes(unit + offsetof(BlockIQ4_XS, q) + (kQuad * 4 + i) * 16));
         }
     };
 };
