@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/base/check.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/quad_rows.inl.h"
 
@@ -153,6 +154,7 @@ struct QuadProductsFor {
 
     template <class Rows>
     static void matmul(const MatmulArgs& a, int64_t begin, int64_t end) {
+        CHECK(a.x_sums != nullptr || !(Rows::kMinimums || Rows::kOffset != 0));
         for (int64_t r = begin; r < end; ++r)
             if (a.n_tokens == 1)
                 one_token<Rows>(a, r);
