@@ -24,3 +24,9 @@ target_link_options(${module} PRIVATE -O3 --bind ${thread_link_options}
   -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker -sFILESYSTEM=0
   -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sTOTAL_STACK=1MB)
 set_target_properties(${module} PROPERTIES SUFFIX .mjs RUNTIME_OUTPUT_DIRECTORY ${CMAKE_SOURCE_DIR}/web/public/engine)
+
+# The speed of the kernels, in node: built only when asked for.
+add_executable(matmul_speed EXCLUDE_FROM_ALL tests/bench/matmul_speed.cpp)
+target_link_libraries(matmul_speed PRIVATE engine)
+target_link_options(matmul_speed PRIVATE -O3 -sENVIRONMENT=node -sSINGLE_FILE -sINITIAL_MEMORY=256MB -sALLOW_MEMORY_GROWTH)
+set_target_properties(matmul_speed PROPERTIES SUFFIX .cjs)

@@ -8,5 +8,6 @@ namespace strata {
 BuildInfo build_info() { return {STRATA_COMMIT, STRATA_COMPILER, best_kernels().name}; }
 
 uint32_t kernel_signature() { return signature_of(best_kernels()); }
+uint32_t weights_signature() { return weights_signature_of(best_kernels()); }
 
 }  // namespace strata

@@ -27,5 +27,6 @@ BuildInfo build_info();
 // One number for everything the kernels compute, on inputs made from a fixed seed: the same in every build, on every
 // machine, for every thread count (tests/engine/signature.h holds it).
 uint32_t kernel_signature();
+uint32_t weights_signature();
 
 }  // namespace strata

@@ -330,6 +330,7 @@ EMSCRIPTEN_BINDINGS(engine) {
         .function("threads", &Engine::threads)
         .function("scoreDigest", &Engine::score_digest);
     emscripten::function("kernelSignature", &kernel_signature);
+    emscripten::function("weightsSignature", &weights_signature);
     emscripten::function("buildCommit", &build_commit);
     emscripten::function("buildCompiler", &build_compiler);
 }

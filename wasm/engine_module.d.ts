@@ -102,6 +102,7 @@ export interface NativeEngine {
 export interface EngineModule {
   Engine: new () => NativeEngine;
   kernelSignature(): number;
+  weightsSignature(): number;
   buildCommit(): string;
   buildCompiler(): string;
   /** Only in the threaded module. */

@@ -2,7 +2,16 @@
 
 #include "engine/base/bits.h"
 #include "engine/base/check.h"
+#include "engine/formats/iq4_nl.h"
+#include "engine/formats/iq4_xs.h"
+#include "engine/formats/q2_k.h"
+#include "engine/formats/q3_k.h"
 #include "engine/formats/q4_0.h"
+#include "engine/formats/q4_1.h"
+#include "engine/formats/q4_k.h"
+#include "engine/formats/q5_0.h"
+#include "engine/formats/q5_1.h"
+#include "engine/formats/q5_k.h"
 #include "engine/formats/q6_k.h"
 #include "engine/formats/q8_0.h"
 
@@ -24,7 +33,16 @@ constexpr TensorTraits kTraits[] = {
     {TensorType::bf16, "BF16", 1, 2, decode_bf16},
     {TensorType::q8_0, "Q8_0", BlockQ8_0::kValues, sizeof(BlockQ8_0), decode_q8_0},
     {TensorType::q4_0, "Q4_0", BlockQ4_0::kValues, sizeof(BlockQ4_0), decode_q4_0},
+    {TensorType::q4_1, "Q4_1", BlockQ4_1::kValues, sizeof(BlockQ4_1), decode_q4_1},
+    {TensorType::q5_0, "Q5_0", BlockQ5_0::kValues, sizeof(BlockQ5_0), decode_q5_0},
+    {TensorType::q5_1, "Q5_1", BlockQ5_1::kValues, sizeof(BlockQ5_1), decode_q5_1},
+    {TensorType::q2_k, "Q2_K", BlockQ2_K::kValues, sizeof(BlockQ2_K), decode_q2_k},
+    {TensorType::q3_k, "Q3_K", BlockQ3_K::kValues, sizeof(BlockQ3_K), decode_q3_k},
+    {TensorType::q4_k, "Q4_K", BlockQ4_K::kValues, sizeof(BlockQ4_K), decode_q4_k},
+    {TensorType::q5_k, "Q5_K", BlockQ5_K::kValues, sizeof(BlockQ5_K), decode_q5_k},
     {TensorType::q6_k, "Q6_K", BlockQ6_K::kValues, sizeof(BlockQ6_K), decode_q6_k},
+    {TensorType::iq4_nl, "IQ4_NL", BlockIQ4_NL::kValues, sizeof(BlockIQ4_NL), decode_iq4_nl},
+    {TensorType::iq4_xs, "IQ4_XS", BlockIQ4_XS::kValues, sizeof(BlockIQ4_XS), decode_iq4_xs},
 };
 
 // Every type that GGUF numbers; nullptr where a number was given up.

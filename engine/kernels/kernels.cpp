@@ -16,8 +16,26 @@ MatmulFn Kernels::matmul(TensorType type) const {
             return matmul_q8_0;
         case TensorType::q4_0:
             return matmul_q4_0;
+        case TensorType::q4_1:
+            return matmul_q4_1;
+        case TensorType::q5_0:
+            return matmul_q5_0;
+        case TensorType::q5_1:
+            return matmul_q5_1;
+        case TensorType::q2_k:
+            return matmul_q2_k;
+        case TensorType::q3_k:
+            return matmul_q3_k;
+        case TensorType::q4_k:
+            return matmul_q4_k;
+        case TensorType::q5_k:
+            return matmul_q5_k;
         case TensorType::q6_k:
             return matmul_q6_k;
+        case TensorType::iq4_nl:
+            return matmul_iq4_nl;
+        case TensorType::iq4_xs:
+            return matmul_iq4_xs;
     }
     CHECK(!"a tensor type without a kernel");
     return nullptr;

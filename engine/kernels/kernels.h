@@ -13,8 +13,13 @@ namespace strata {
 // out[t * out_stride + r] = weights[r] . x[t], for the rows r that the call names and every token t.
 // A weight type computes with the float activations or, if it is quantised, with their int8 version:
 //   float:      even and odd vectors of 8 columns in two chains, their sum by Scalar::sum, then the columns left, one
-//   by one quantised:  four sums, one for each b % 4, over the blocks b of 32 columns, in order, of
+//               by one
+//   quantised:  four sums, one for each b % 4, over the blocks b of 32 columns, in order, of
 //               float(exact integer dot) * (weight scale * activation scale); then (0 + 2) + (1 + 3)
+//   quantised, with minimums (Q4_1 Q5_1 Q2_K Q4_K Q5_K): the same sums, of
+//               (float(exact dot) * weight scale + float(exact sum of the activations) * minimum) * activation scale
+// Groups of 16 (Q2_K Q3_K Q6_K) multiply the integers: the dot and the sum of each half of a block. Where groups are 32
+// (Q4_K Q5_K IQ4_XS), "weight scale" and "minimum" are those of the group, rounded as decoding rounds them.
 // so a result depends neither on how rows and tokens are grouped nor on the backend.
 struct MatmulArgs {
     const uint8_t* weights;  // (n_rows, cols) in the type's own blocks
@@ -25,8 +30,27 @@ struct MatmulArgs {
     int n_tokens;
     float* out;  // (n_tokens, out_stride)
     int64_t out_stride;
+    const float* x_sums = nullptr;  // (n_tokens, n_activation_sums(cols)); only for types that read them
 };
 using MatmulFn = void (*)(const MatmulArgs& args, int64_t row_begin, int64_t row_end);
+
+// How many sums sum_activations writes for n activations.
+constexpr int64_t n_activation_sums(int64_t n) { return (n + 127) / 128 * 8; }
+constexpr bool reads_activation_sums(TensorType type) {
+    switch (type) {
+        case TensorType::q4_1:
+        case TensorType::q5_0:
+        case TensorType::q5_1:
+        case TensorType::q2_k:
+        case TensorType::q3_k:
+        case TensorType::q4_k:
+        case TensorType::q5_k:
+        case TensorType::q6_k:
+            return true;
+        default:
+            return false;
+    }
+}
 
 // Rows of the KV cache, made ready for many queries: int8 with a scale for each 32 values.
 struct StagedRows {
@@ -40,10 +64,14 @@ struct Kernels {
     const char* name;
     size_t activation_bytes;  // of one quantised activation
 
-    MatmulFn matmul_f32, matmul_f16, matmul_bf16, matmul_q8_0, matmul_q4_0, matmul_q6_k;
+    MatmulFn matmul_f32, matmul_f16, matmul_bf16, matmul_q8_0, matmul_q4_0, matmul_q4_1, matmul_q5_0, matmul_q5_1,
+        matmul_q2_k, matmul_q3_k, matmul_q4_k, matmul_q5_k, matmul_q6_k, matmul_iq4_nl, matmul_iq4_xs;
 
     // x (n) to quantised (n) and scales (n / 32), n a multiple of 32: scale = largest magnitude / 127, q to nearest.
     void (*quantise_row)(const float* x, void* quantised, float* scales, int64_t n);
+    // Exact sums of 16 activations of a row (n): for each four blocks of 32, those of the blocks' first halves, then
+    // those of their second halves. Blocks that are missing at the end count as zeros. sums: (n_activation_sums(n))
+    void (*sum_activations)(const void* quantised, int64_t n, float* sums);
     // out = x / rms(x) * weight, all (n). RMSNorm, arXiv 1910.07467.
     void (*rms_norm)(const float* x, const float* weight, float* out, int64_t n, float epsilon);
     // out = silu(gate) * up, all (n). SwiGLU, arXiv 2002.05202.

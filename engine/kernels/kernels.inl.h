@@ -5,10 +5,10 @@
 #include <iterator>
 
 #include "engine/formats/q4_0.h"
-#include "engine/formats/q6_k.h"
 #include "engine/formats/q8_0.h"
 #include "engine/formats/turbo_kv_4b.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/quad_products.inl.h"
 #include "engine/kernels/tile_kernels.inl.h"
 #include "engine/simd/backend.h"
 
@@ -103,8 +103,8 @@ struct KernelsFor {
     }
 
     // ---- matrix products with quantised weights -----------------------------------------------------------------
-    // A view of rows offers the 32 integers of block b of a row, what still has to happen to their exact dot product,
-    // and the scale of block b, or of the four from b on.
+    // A view of rows offers the 32 integers of block b of a row, and the scale of block b, or of the four from b on.
+    // Types of other shapes: quad_products.inl.h.
 
     // Blocks of 32 that begin with their scale.
     template <class Block>
@@ -115,7 +115,6 @@ struct KernelsFor {
             : w(weights), row_bytes(cols / Block::kValues * int64_t(sizeof(Block))) {}
         const uint8_t* block(int64_t row, int64_t b) const { return w + row * row_bytes + b * int64_t(sizeof(Block)); }
         const uint8_t* values(int64_t row, int64_t b) const { return block(row, b) + offsetof(Block, q); }
-        Ints finish(int64_t, int64_t, Ints ints) const { return ints; }
         float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
         Float4 scales(int64_t row, int64_t b) const {
             return S::gather_half4(block(row, b), block(row, b + 1), block(row, b + 2), block(row, b + 3));
@@ -130,31 +129,6 @@ struct KernelsFor {
     struct RowsQ4_0 : RowsOfBlocks<BlockQ4_0> {
         using RowsOfBlocks<BlockQ4_0>::RowsOfBlocks;
         Weights32 load(int64_t row, int64_t b) const { return S::load_nibbles(this->values(row, b)); }
-    };
-    struct RowsQ6_K {
-        const uint8_t* w;
-        int64_t row_bytes;
-        RowsQ6_K(const uint8_t* weights, int64_t cols)
-            : w(weights), row_bytes(cols / 256 * int64_t(sizeof(BlockQ6_K))) {}
-        const BlockQ6_K& block(int64_t row, int64_t b) const {
-            return *reinterpret_cast<const BlockQ6_K*>(w + row * row_bytes + b / 8 * int64_t(sizeof(BlockQ6_K)));
-        }
-        Weights32 load(int64_t row, int64_t b) const {
-            int8_t q[32];
-            unpack_q6_k(block(row, b), int(b % 8) * 32, q);
-            return S::load_weights(q);
-        }
-        Ints finish(int64_t row, int64_t b, Ints ints) const {
-            const int8_t* group = block(row, b).scales + b % 8 * 2;
-            return S::scale_halves(ints, group[0], group[1]);
-        }
-        float scale(int64_t row, int64_t b) const {
-            return half_to_float(load_unaligned<uint16_t>(&block(row, b).scale));
-        }
-        Float4 scales(int64_t row, int64_t b) const {
-            return S::gather_half4(&block(row, b).scale, &block(row, b + 1).scale, &block(row, b + 2).scale,
-                                   &block(row, b + 3).scale);
-        }
     };
     static const Activation* activations(const MatmulArgs& a, int token) {
         return static_cast<const Activation*>(a.x_quantised) + token * a.cols;
@@ -173,7 +147,7 @@ struct KernelsFor {
         const Activation* x = activations(a, token);
         const int64_t blocks = a.cols / 32;
         const float* x_scales = a.x_scales + token * blocks;
-        const auto dot = [&](int64_t b) { return rows.finish(row, b, S::dot(rows.load(row, b), x + b * 32)); };
+        const auto dot = [&](int64_t b) { return S::dot(rows.load(row, b), x + b * 32); };
         Float4 acc = S::splat4(0);
         int64_t b = 0;
         for (; b + 4 <= blocks; b += 4) {
@@ -205,9 +179,8 @@ struct KernelsFor {
         }
         const auto step = [&](Float4 acc, int64_t b) {
             const Weights32 w = rows.load(row, b);
-            const Float4 dots =
-                S::sums(rows.finish(row, b, S::dot(w, x[0] + b * 32)), rows.finish(row, b, S::dot(w, x[1] + b * 32)),
-                        rows.finish(row, b, S::dot(w, x[2] + b * 32)), rows.finish(row, b, S::dot(w, x[3] + b * 32)));
+            const Float4 dots = S::sums(S::dot(w, x[0] + b * 32), S::dot(w, x[1] + b * 32), S::dot(w, x[2] + b * 32),
+                                        S::dot(w, x[3] + b * 32));
             const Float4 scales = S::gather4(x_scales[0] + b, x_scales[1] + b, x_scales[2] + b, x_scales[3] + b);
             return S::add(acc, S::mul(dots, S::mul(S::splat4(rows.scale(row, b)), scales)));
         };
@@ -241,9 +214,6 @@ struct KernelsFor {
     }
     static void matmul_q4_0(const MatmulArgs& a, int64_t begin, int64_t end) {
         matmul_quantised(RowsQ4_0(a.weights, a.cols), a, begin, end);
-    }
-    static void matmul_q6_k(const MatmulArgs& a, int64_t begin, int64_t end) {
-        matmul_quantised(RowsQ6_K(a.weights, a.cols), a, begin, end);
     }
 
     // ---- elementwise --------------------------------------------------------------------------------------------
@@ -430,6 +400,8 @@ struct KernelsFor {
 
     static constexpr Kernels table() {
         using Tile = TileKernelsFor<S>;
+        using Quads = QuadProductsFor<S>;
+        using QuadRows = QuadRowsFor<S>;
         return {S::kName,
                 sizeof(Activation),
                 matmul_f32,
@@ -437,8 +409,18 @@ struct KernelsFor {
                 matmul_bf16,
                 matmul_q8_0,
                 matmul_q4_0,
-                matmul_q6_k,
+                Quads::template matmul<typename QuadRows::Q4_1>,
+                Quads::template matmul<typename QuadRows::Q5_0>,
+                Quads::template matmul<typename QuadRows::Q5_1>,
+                Quads::template matmul<typename QuadRows::Q2_K>,
+                Quads::template matmul<typename QuadRows::Q3_K>,
+                Quads::template matmul<typename QuadRows::Q4_K>,
+                Quads::template matmul<typename QuadRows::Q5_K>,
+                Quads::template matmul<typename QuadRows::Q6_K>,
+                Quads::template matmul<typename QuadRows::IQ4_NL>,
+                Quads::template matmul<typename QuadRows::IQ4_XS>,
                 quantise_row,
+                Quads::sum_activations,
                 rms_norm,
                 silu_mul,
                 add,

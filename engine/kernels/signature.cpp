@@ -4,6 +4,12 @@
 #include <vector>
 
 #include "engine/base/bits.h"
+#include "engine/formats/q2_k.h"
+#include "engine/formats/q3_k.h"
+#include "engine/formats/q4_1.h"
+#include "engine/formats/q4_k.h"
+#include "engine/formats/q5_1.h"
+#include "engine/formats/q5_k.h"
 #include "engine/formats/q6_k.h"
 #include "engine/formats/turbo_kv_4b.h"
 
@@ -32,11 +38,14 @@ public:
     // Blocks of any bytes, but with a sane half-precision scale at `scale_at` of each.
     std::vector<uint8_t> blocks(size_t count, size_t block_bytes, size_t scale_at) {
         std::vector<uint8_t> values = bytes(count * block_bytes);
-        for (size_t i = 0; i < count; ++i) {
-            const uint16_t scale = float_to_half(0.01f + 0.01f * real());
-            std::memcpy(values.data() + i * block_bytes + scale_at, &scale, sizeof scale);
-        }
+        set_halves(values, block_bytes, scale_at);
         return values;
+    }
+    void set_halves(std::vector<uint8_t>& blocks, size_t block_bytes, size_t at) {
+        for (; at < blocks.size(); at += block_bytes) {
+            const uint16_t half = float_to_half(0.01f + 0.01f * real());
+            std::memcpy(blocks.data() + at, &half, sizeof half);
+        }
     }
 
 private:
@@ -59,14 +68,27 @@ private:
 
 constexpr int kRows = 37, kCols = 512, kTokens = 7, kHeadDim = 96, kKvRows = 61, kSinkRows = 4;
 
+// kTokens rows of activations, as every kind of product reads them.
+struct Activations {
+    std::vector<float> x, scales, sums;
+    std::vector<uint8_t> quantised;
+
+    Activations(const Kernels& k, Inputs& in, int64_t cols)
+        : x(in.reals(kTokens * size_t(cols))),
+          scales(x.size() / 32),
+          sums(kTokens * size_t(n_activation_sums(cols))),
+          quantised(x.size() * k.activation_bytes) {
+        for (int t = 0; t < kTokens; ++t) {
+            uint8_t* row = quantised.data() + size_t(t * cols) * k.activation_bytes;
+            k.quantise_row(x.data() + t * cols, row, scales.data() + t * cols / 32, cols);
+            k.sum_activations(row, cols, sums.data() + t * n_activation_sums(cols));
+        }
+    }
+};
+
 void add_products(const Kernels& k, Inputs& in, Hash& hash) {
-    const auto x = in.reals(size_t(kTokens) * kCols);
-    std::vector<uint8_t> quantised(x.size() * k.activation_bytes);
-    std::vector<float> scales(x.size() / 32);
-    for (int t = 0; t < kTokens; ++t)
-        k.quantise_row(x.data() + t * kCols, quantised.data() + size_t(t) * kCols * k.activation_bytes,
-                       scales.data() + t * kCols / 32, kCols);
-    hash.add(scales);
+    const Activations a(k, in, kCols);
+    hash.add(a.scales);
 
     const size_t values = size_t(kRows) * kCols;
     const auto f32 = in.reals(values);
@@ -87,11 +109,27 @@ void add_products(const Kernels& k, Inputs& in, Hash& hash) {
     for (const auto& c : cases)
         for (const int n : {1, kTokens}) {
             std::vector<float> out(size_t(n) * kRows);
-            k.matmul(c.type)({static_cast<const uint8_t*>(c.weights), kCols, x.data(), quantised.data(), scales.data(),
-                              n, out.data(), kRows},
+            k.matmul(c.type)({static_cast<const uint8_t*>(c.weights), kCols, a.x.data(), a.quantised.data(),
+                              a.scales.data(), n, out.data(), kRows, a.sums.data()},
                              0, kRows);
             hash.add(out);
         }
+}
+
+void add_weights(const Kernels& k, Inputs& in, Hash& hash, TensorType type, size_t scale_at, size_t minimum_at = 0) {
+    const TensorTraits& traits = tensor_traits(type);
+    const int64_t cols = traits.block_values == 32 ? 32 * 23 : 256 * 3;  // 23 blocks: three after the last whole four
+    const Activations a(k, in, cols);
+    const size_t block_bytes = size_t(traits.block_bytes);
+    auto weights = in.blocks(size_t(kRows * cols / traits.block_values), block_bytes, scale_at);
+    if (minimum_at != 0) in.set_halves(weights, block_bytes, minimum_at);
+    for (const int n : {1, kTokens}) {
+        std::vector<float> out(size_t(n) * kRows);
+        k.matmul(type)({weights.data(), cols, a.x.data(), a.quantised.data(), a.scales.data(), n, out.data(), kRows,
+                        a.sums.data()},
+                       0, kRows);
+        hash.add(out);
+    }
 }
 
 void add_elementwise(const Kernels& k, Inputs& in, Hash& hash) {
@@ -186,6 +224,21 @@ void add_tiles(const Kernels& k, Inputs& in, Hash& hash) {
 }
 
 }  // namespace
+
+uint32_t weights_signature_of(const Kernels& k) {
+    Inputs in;
+    Hash hash;
+    add_weights(k, in, hash, TensorType::q4_1, offsetof(BlockQ4_1, scale), offsetof(BlockQ4_1, minimum));
+    add_weights(k, in, hash, TensorType::q5_0, 0);
+    add_weights(k, in, hash, TensorType::q5_1, offsetof(BlockQ5_1, scale), offsetof(BlockQ5_1, minimum));
+    add_weights(k, in, hash, TensorType::q2_k, offsetof(BlockQ2_K, scale), offsetof(BlockQ2_K, minimum));
+    add_weights(k, in, hash, TensorType::q3_k, offsetof(BlockQ3_K, scale));
+    add_weights(k, in, hash, TensorType::q4_k, offsetof(BlockQ4_K, scale), offsetof(BlockQ4_K, minimum));
+    add_weights(k, in, hash, TensorType::q5_k, offsetof(BlockQ5_K, scale), offsetof(BlockQ5_K, minimum));
+    add_weights(k, in, hash, TensorType::iq4_nl, 0);
+    add_weights(k, in, hash, TensorType::iq4_xs, 0);
+    return hash.value();
+}
 
 uint32_t signature_of(const Kernels& kernels) {
     Inputs in;

@@ -39,6 +39,7 @@ Transformer::Transformer(const Model& model, KvCache& cache, int distance_clamp,
     const size_t widest = std::max({d, q, ffn});
     quantised_.resize(batch * widest * kernels.activation_bytes);
     scales_.resize(batch * (widest / 32 + 1));
+    sums_.resize(batch * size_t(n_activation_sums(int64_t(widest))));
     logits_.resize(size_t(c_.n_vocab));
 }
 
@@ -46,13 +47,15 @@ uint64_t Transformer::needed_bytes(const ModelConfig& c, const Kernels& kernels)
     const uint64_t d = uint64_t(c.d_model), ffn = uint64_t(c.d_ffn);
     const uint64_t q = uint64_t(c.n_heads) * uint64_t(c.head_dim), kv = uint64_t(c.n_kv_heads) * uint64_t(c.head_dim);
     const uint64_t widest = std::max({d, q, ffn});
-    const uint64_t floats = kMaxBatch * (3 * d + 4 * q + 2 * kv + 2 * ffn + widest / 32) + 2 * uint64_t(c.n_vocab);
+    const uint64_t sums = uint64_t(n_activation_sums(int64_t(widest)));
+    const uint64_t floats =
+        kMaxBatch * (3 * d + 4 * q + 2 * kv + 2 * ffn + widest / 32 + sums) + 2 * uint64_t(c.n_vocab);
     return floats * sizeof(float) + kMaxBatch * widest * kernels.activation_bytes;
 }
 
 uint64_t Transformer::scratch_bytes() const {
     uint64_t floats = 0;
-    for (const auto* rows : {&x_, &normed_, &q_, &k_, &v_, &mixed_, &gate_, &up_, &delta_, &scales_, &logits_})
+    for (const auto* rows : {&x_, &normed_, &q_, &k_, &v_, &mixed_, &gate_, &up_, &delta_, &scales_, &sums_, &logits_})
         floats += rows->size();
     return floats * sizeof(float) + quantised_.size() + rope_.bytes() + attention_.scratch_bytes();
 }
@@ -115,11 +118,14 @@ void Transformer::normalise(const std::vector<float>& weight, int n) {
 void Transformer::multiply(const Input& input, std::initializer_list<Product> products) {
     const bool quantised =
         std::any_of(products.begin(), products.end(), [](const Product& p) { return is_quantised(p.matrix->type); });
-    if (quantised)
-        for (int t = 0; t < input.n; ++t)
-            kernels_.quantise_row(input.x + int64_t(t) * input.cols,
-                                  quantised_.data() + size_t(t) * size_t(input.cols) * kernels_.activation_bytes,
-                                  scales_.data() + int64_t(t) * (input.cols / 32), input.cols);
+    const bool sums = std::any_of(products.begin(), products.end(),
+                                  [](const Product& p) { return reads_activation_sums(p.matrix->type); });
+    for (int t = 0; quantised && t < input.n; ++t) {
+        uint8_t* row = quantised_.data() + size_t(t) * size_t(input.cols) * kernels_.activation_bytes;
+        kernels_.quantise_row(input.x + int64_t(t) * input.cols, row, scales_.data() + int64_t(t) * (input.cols / 32),
+                              input.cols);
+        if (sums) kernels_.sum_activations(row, input.cols, sums_.data() + t * n_activation_sums(input.cols));
+    }
     int64_t total = 0;
     for (const Product& p : products) total += p.matrix->rows;
     constexpr int64_t kGrain = 16;  // rows
@@ -128,8 +134,8 @@ void Transformer::multiply(const Input& input, std::initializer_list<Product> pr
         for (const Product& p : products) {
             const int64_t from = std::max(begin, first) - first, to = std::min(end, first + p.matrix->rows) - first;
             if (from < to) {
-                const MatmulArgs args{p.matrix->data, input.cols, input.x, quantised_.data(),
-                                      scales_.data(), input.n,    p.out,   p.matrix->rows};
+                const MatmulArgs args{p.matrix->data, input.cols, input.x,        quantised_.data(), scales_.data(),
+                                      input.n,        p.out,      p.matrix->rows, sums_.data()};
                 kernels_.matmul(p.matrix->type)(args, from, to);
             }
             first += p.matrix->rows;

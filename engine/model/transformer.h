@@ -68,6 +68,7 @@ private:
     std::vector<float> delta_;        // (kMaxBatch, d_model): what is added to the residual stream
     std::vector<uint8_t> quantised_;  // (kMaxBatch, widest input) of the backend's Activation
     std::vector<float> scales_;       // (kMaxBatch, widest input / 32)
+    std::vector<float> sums_;         // (kMaxBatch, n_activation_sums of the widest input)
     std::vector<float> logits_;       // (n_vocab), grown to (kMaxBatch, n_vocab) when all are asked for
 };
 

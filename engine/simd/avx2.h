@@ -30,6 +30,9 @@ struct Avx2 {
     struct Bytes {
         __m128i v;
     };
+    struct Bytes32 {
+        __m256i v;
+    };
     struct Shorts {
         __m256i v;
     };
@@ -111,9 +114,6 @@ struct Avx2 {
         return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
     }
     static Ints add(Ints a, Ints b) { return {_mm256_add_epi32(a.v, b.v)}; }
-    static Ints scale_halves(Ints ints, int a, int b) {
-        return {_mm256_mullo_epi32(ints.v, _mm256_set_m128i(_mm_set1_epi32(b), _mm_set1_epi32(a)))};
-    }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         const __m256i t = _mm256_hadd_epi32(_mm256_hadd_epi32(a.v, b.v), _mm256_hadd_epi32(c.v, d.v));
         return {_mm_cvtepi32_ps(_mm_add_epi32(_mm256_castsi256_si128(t), _mm256_extracti128_si256(t, 1)))};
@@ -152,6 +152,48 @@ struct Avx2 {
     static Bytes add(Bytes a, Bytes b) { return {_mm_add_epi8(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {_mm_shuffle_epi8(table.v, codes.v)}; }
     static void store_activations(Activation* out, Bytes a) { store16(out, a.v); }
+
+    static Bytes32 load_bytes32(const void* p) { return {_mm256_loadu_si256(static_cast<const __m256i*>(p))}; }
+    static Bytes32 load_codes(const void* p) {
+        const __m128i packed = load16(p);
+        return {_mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(packed, 4), packed), _mm256_set1_epi8(15))};
+    }
+    static Bytes32 load_bits(const void* p) {
+        // Byte i gets the byte that holds bit i, of which it keeps that bit.
+        const __m256i place = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+        const __m256i bit = _mm256_set1_epi64x(int64_t(0x8040201008040201));
+        const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(load_unaligned<int>(p)), place);
+        return {_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit)};
+    }
+    template <int kShift>
+    static Bytes32 field(Bytes32 a, int mask) {
+        const __m256i shifted = kShift < 0 ? _mm256_slli_epi16(a.v, -kShift) : _mm256_srli_epi16(a.v, kShift);
+        return {_mm256_and_si256(shifted, _mm256_set1_epi8(char(mask)))};
+    }
+    static Bytes32 add(Bytes32 a, Bytes32 b) { return {_mm256_add_epi8(a.v, b.v)}; }
+    static Bytes32 look_up(Bytes table, Bytes32 codes) {
+        return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table.v), codes.v)};
+    }
+    static Weights32 weights(Bytes32 a) { return {a.v}; }
+    static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
+    static Ints dot_unsigned(Weights32 w, const Activation* x) {
+        const __m256i pairs = _mm256_maddubs_epi16(w.q, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+        return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
+    }
+    static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
+        return {_mm256_cvtepi32_ps(_mm256_hadd_epi32(_mm256_hadd_epi32(a.v, b.v), _mm256_hadd_epi32(c.v, d.v)))};
+    }
+    static Float4 add_halves(F32 a) { return {_mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1))}; }
+    static Float4 bytes_to_float4(uint32_t bytes) {
+        return {_mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(int(bytes))))};
+    }
+    static F32 bytes_to_float8(uint64_t bytes) {
+        const __m128i all = _mm_cvtsi64_si128(int64_t(bytes)), lowest = _mm_set1_epi16(255);
+        const __m128i even = _mm_cvtepu16_epi32(_mm_and_si128(all, lowest));
+        const __m128i odd = _mm_cvtepu16_epi32(_mm_srli_epi16(all, 8));
+        return {_mm256_cvtepi32_ps(_mm256_set_m128i(odd, even))};
+    }
+    static Float4 splat_half4(uint16_t half) { return {_mm_cvtph_ps(_mm_set1_epi16(short(half)))}; }
 
     static Shorts shorts(int x) { return {_mm256_set1_epi16(short(x))}; }
     static Shorts shorts(F32 a, F32 b) {

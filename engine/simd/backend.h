@@ -3,7 +3,8 @@
 // F32 is eight floats in every backend. Ints holds the partial sums of one exact dot product of 32 small integers,
 // those of values 0-15 apart from those of 16-31. Float4 is four floats, one for each of four rows or tokens.
 // Activation is how one quantised activation (an integer in -127..127) is stored, as suits the backend's
-// multiplication. Bytes are sixteen, Shorts sixteen 16-bit integers in an order of the backend's own.
+// multiplication. Bytes are sixteen, Bytes32 thirty-two, Shorts sixteen 16-bit integers in an order of the backend's
+// own.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -14,7 +15,8 @@ template <class S>
 concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typename S::Weights32 w,
                                typename S::Ints ints, const float* f, float* out, const uint16_t* half,
                                const uint8_t* bytes, int8_t* q, const int8_t* table, const typename S::Activation* x,
-                               typename S::Activation* x_out, typename S::Bytes b, typename S::Shorts shorts) {
+                               typename S::Activation* x_out, typename S::Bytes b, typename S::Bytes32 b32,
+                               typename S::Shorts shorts) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
     { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
     { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float
@@ -46,7 +48,6 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::load_activations(x) } -> std::same_as<typename S::Weights32>;  // 32 of them
     { S::dot(w, x) } -> std::same_as<typename S::Ints>;                 // exact
     { S::add(ints, ints) } -> std::same_as<typename S::Ints>;
-    { S::scale_halves(ints, 1, 1) } -> std::same_as<typename S::Ints>;        // values 0-15 times a, 16-31 times b
     { S::sums(ints, ints, ints, ints) } -> std::same_as<typename S::Float4>;  // four finished dots, as floats
     { S::splat4(1.0f) } -> std::same_as<typename S::Float4>;
     { S::load4(f) } -> std::same_as<typename S::Float4>;
@@ -65,6 +66,23 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::add(b, b) } -> std::same_as<typename S::Bytes>;
     { S::look_up(b, b) } -> std::same_as<typename S::Bytes>;  // the entries of a, a table, at b, which are 0-15
     {S::store_activations(x_out, b)};                         // bytes as int8
+
+    // What unpacks weights, 32 at a time.
+    { S::load_bytes32(bytes) } -> std::same_as<typename S::Bytes32>;
+    { S::load_codes(bytes) } -> std::same_as<typename S::Bytes32>;  // 16 bytes, low nibbles first
+    { S::load_bits(bytes) } -> std::same_as<typename S::Bytes32>;   // bit i of 4 bytes: byte i is 255 or 0
+    { S::template field<1>(b32, 1) } -> std::same_as<typename S::Bytes32>;
+    { S::add(b32, b32) } -> std::same_as<typename S::Bytes32>;
+    { S::look_up(b, b32) } -> std::same_as<typename S::Bytes32>;
+    { S::weights(b32) } -> std::same_as<typename S::Weights32>;           // bytes as int8
+    { S::unsigned_weights(b32) } -> std::same_as<typename S::Weights32>;  // of bytes in 0..127, for dot_unsigned only
+    { S::dot_unsigned(w, x) } -> std::same_as<typename S::Ints>;          // exact
+    // Four finished dots by halves: lane i has values 0-15 of the i-th, lane 4 + i values 16-31.
+    { S::half_sums(ints, ints, ints, ints) } -> std::same_as<typename S::F32>;
+    { S::add_halves(v) } -> std::same_as<typename S::Float4>;                // lanes i and 4 + i
+    { S::bytes_to_float4(uint32_t()) } -> std::same_as<typename S::Float4>;  // four bytes in 0..127, lowest first
+    { S::bytes_to_float8(uint64_t()) } -> std::same_as<typename S::F32>;     // eight: 0 2 4 6, then 1 3 5 7
+    { S::splat_half4(uint16_t()) } -> std::same_as<typename S::Float4>;
 
     { S::shorts(1) } -> std::same_as<typename S::Shorts>;     // all the same
     { S::shorts(v, v) } -> std::same_as<typename S::Shorts>;  // nearest integers, ties to even, of numbers that fit

@@ -30,6 +30,9 @@ struct Neon {
     struct Bytes {
         uint8x16_t v;
     };
+    struct Bytes32 {
+        uint8x16_t lo, hi;
+    };
     struct Shorts {
         int16x8_t lo, hi;
     };
@@ -101,9 +104,6 @@ struct Neon {
         return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))};
     }
     static Ints add(Ints a, Ints b) { return {vaddq_s32(a.first, b.first), vaddq_s32(a.second, b.second)}; }
-    static Ints scale_halves(Ints ints, int a, int b) {
-        return {vmulq_n_s32(ints.first, a), vmulq_n_s32(ints.second, b)};
-    }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         const int32x4_t ab = vpaddq_s32(vaddq_s32(a.first, a.second), vaddq_s32(b.first, b.second));
         const int32x4_t cd = vpaddq_s32(vaddq_s32(c.first, c.second), vaddq_s32(d.first, d.second));
@@ -145,6 +145,48 @@ struct Neon {
     static Bytes add(Bytes a, Bytes b) { return {vaddq_u8(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {vqtbl1q_u8(table.v, codes.v)}; }
     static void store_activations(Activation* out, Bytes a) { vst1q_s8(out, vreinterpretq_s8_u8(a.v)); }
+
+    static Bytes32 load_bytes32(const void* p) {
+        const uint8_t* bytes = static_cast<const uint8_t*>(p);
+        return {vld1q_u8(bytes), vld1q_u8(bytes + 16)};
+    }
+    static Bytes32 load_codes(const void* p) {
+        const uint8x16_t packed = vld1q_u8(static_cast<const uint8_t*>(p));
+        return {vandq_u8(packed, vdupq_n_u8(15)), vshrq_n_u8(packed, 4)};
+    }
+    static Bytes32 load_bits(const void* p) {
+        // Byte i gets the byte that holds bit i, of which it keeps that bit.
+        const uint8_t* bytes = static_cast<const uint8_t*>(p);
+        const uint8x16_t bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201));
+        return {vtstq_u8(vcombine_u8(vdup_n_u8(bytes[0]), vdup_n_u8(bytes[1])), bit),
+                vtstq_u8(vcombine_u8(vdup_n_u8(bytes[2]), vdup_n_u8(bytes[3])), bit)};
+    }
+    template <int kShift>
+    static Bytes32 field(Bytes32 a, int mask) {
+        return {field<kShift>(Bytes{a.lo}, mask).v, field<kShift>(Bytes{a.hi}, mask).v};
+    }
+    static Bytes32 add(Bytes32 a, Bytes32 b) { return {vaddq_u8(a.lo, b.lo), vaddq_u8(a.hi, b.hi)}; }
+    static Bytes32 look_up(Bytes table, Bytes32 codes) {
+        return {vqtbl1q_u8(table.v, codes.lo), vqtbl1q_u8(table.v, codes.hi)};
+    }
+    static Weights32 weights(Bytes32 a) { return {vreinterpretq_s8_u8(a.lo), vreinterpretq_s8_u8(a.hi)}; }
+    static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
+    static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
+        const int32x4_t first = vpaddq_s32(vpaddq_s32(a.first, b.first), vpaddq_s32(c.first, d.first));
+        const int32x4_t second = vpaddq_s32(vpaddq_s32(a.second, b.second), vpaddq_s32(c.second, d.second));
+        return {vcvtq_f32_s32(first), vcvtq_f32_s32(second)};
+    }
+    static Float4 add_halves(F32 a) { return {vaddq_f32(a.lo, a.hi)}; }
+    static Float4 bytes_to_float4(uint32_t bytes) {
+        const uint16x8_t wide = vmovl_u8(vcreate_u8(bytes));
+        return {vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide)))};
+    }
+    static F32 bytes_to_float8(uint64_t bytes) {
+        const uint32x4_t pairs = vreinterpretq_u32_u16(vmovl_u8(vcreate_u8(bytes)));
+        return {vcvtq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff))), vcvtq_f32_u32(vshrq_n_u32(pairs, 16))};
+    }
+    static Float4 splat_half4(uint16_t half) { return {vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)))}; }
 
     static Shorts shorts(int x) { return {vdupq_n_s16(int16_t(x)), vdupq_n_s16(int16_t(x))}; }
     static Shorts shorts(F32 a, F32 b) { return {shorts8(a), shorts8(b)}; }

@@ -29,6 +29,9 @@ struct Scalar {
     struct Bytes {
         uint8_t b[16];
     };
+    struct Bytes32 {
+        uint8_t b[32];
+    };
     struct Shorts {
         int16_t s[16];
     };
@@ -128,7 +131,6 @@ struct Scalar {
         return ints;
     }
     static Ints add(Ints a, Ints b) { return {a.first + b.first, a.second + b.second}; }
-    static Ints scale_halves(Ints ints, int a, int b) { return {ints.first * a, ints.second * b}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         return {{float(a.first + a.second), float(b.first + b.second), float(c.first + c.second),
                  float(d.first + d.second)}};
@@ -174,6 +176,58 @@ struct Scalar {
         return codes;
     }
     static void store_activations(Activation* out, Bytes a) { std::memcpy(out, a.b, sizeof a.b); }
+
+    static Bytes32 load_bytes32(const void* p) { return load_unaligned<Bytes32>(p); }
+    static Bytes32 load_codes(const void* p) {
+        Bytes32 out;
+        for (int i = 0; i < 16; ++i) {
+            const uint8_t packed = static_cast<const uint8_t*>(p)[i];
+            out.b[i] = packed & 15;
+            out.b[16 + i] = packed >> 4;
+        }
+        return out;
+    }
+    static Bytes32 load_bits(const void* p) {
+        Bytes32 out;
+        for (int i = 0; i < 32; ++i) out.b[i] = load_unaligned<uint32_t>(p) >> i & 1 ? 255 : 0;
+        return out;
+    }
+    template <int kShift>
+    static Bytes32 field(Bytes32 a, int mask) {
+        for (uint8_t& b : a.b) b = uint8_t((kShift < 0 ? b << -kShift : b >> kShift) & mask);
+        return a;
+    }
+    static Bytes32 add(Bytes32 a, Bytes32 b) {
+        for (int i = 0; i < 32; ++i) a.b[i] = uint8_t(a.b[i] + b.b[i]);
+        return a;
+    }
+    static Bytes32 look_up(Bytes table, Bytes32 codes) {
+        for (uint8_t& b : codes.b) b = table.b[b];
+        return codes;
+    }
+    static Weights32 weights(Bytes32 a) { return load_weights(a.b); }
+    static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
+    static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
+        return {{float(a.first), float(b.first), float(c.first), float(d.first), float(a.second), float(b.second),
+                 float(c.second), float(d.second)}};
+    }
+    static Float4 add_halves(F32 a) {
+        Float4 out;
+        for (int i = 0; i < 4; ++i) out.lane[i] = a.lane[i] + a.lane[4 + i];
+        return out;
+    }
+    static Float4 bytes_to_float4(uint32_t bytes) {
+        Float4 out;
+        for (int i = 0; i < 4; ++i) out.lane[i] = float(bytes >> (8 * i) & 255);
+        return out;
+    }
+    static F32 bytes_to_float8(uint64_t bytes) {
+        F32 out;
+        for (int i = 0; i < 8; ++i) out.lane[i / 2 + i % 2 * 4] = float(bytes >> (8 * i) & 255);
+        return out;
+    }
+    static Float4 splat_half4(uint16_t half) { return splat4(half_to_float(half)); }
 
     static Shorts shorts(int x) {
         Shorts out;

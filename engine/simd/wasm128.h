@@ -31,6 +31,9 @@ struct Wasm128 {
     struct Bytes {
         v128_t v;
     };
+    struct Bytes32 {
+        v128_t lo, hi;
+    };
     struct Shorts {
         v128_t lo, hi;
     };
@@ -119,14 +122,9 @@ struct Wasm128 {
                                wasm_i32x4_dot_i16x8(w.q[3], wasm_v128_load(x + 24)))};
     }
     static Ints add(Ints a, Ints b) { return {wasm_i32x4_add(a.first, b.first), wasm_i32x4_add(a.second, b.second)}; }
-    static Ints scale_halves(Ints ints, int a, int b) {
-        return {wasm_i32x4_mul(ints.first, wasm_i32x4_splat(a)), wasm_i32x4_mul(ints.second, wasm_i32x4_splat(b))};
-    }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
-        const v128_t ab = pair_sums(wasm_i32x4_add(a.first, a.second), wasm_i32x4_add(b.first, b.second));
-        const v128_t cd = pair_sums(wasm_i32x4_add(c.first, c.second), wasm_i32x4_add(d.first, d.second));
-        return {wasm_f32x4_convert_i32x4(
-            wasm_i32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7)))};
+        return {lane_sums(wasm_i32x4_add(a.first, a.second), wasm_i32x4_add(b.first, b.second),
+                          wasm_i32x4_add(c.first, c.second), wasm_i32x4_add(d.first, d.second))};
     }
     static Float4 splat4(float x) { return {wasm_f32x4_splat(x)}; }
     static Float4 load4(const float* p) { return {wasm_v128_load(p)}; }
@@ -169,6 +167,52 @@ struct Wasm128 {
         wasm_v128_store(out + 8, wasm_i16x8_extend_high_i8x16(a.v));
     }
 
+    static Bytes32 load_bytes32(const void* p) {
+        return {wasm_v128_load(p), wasm_v128_load(static_cast<const uint8_t*>(p) + 16)};
+    }
+    static Bytes32 load_codes(const void* p) {
+        const Bytes packed = load_bytes(p);
+        return {field<0>(packed, 15).v, field<4>(packed, 15).v};
+    }
+    static Bytes32 load_bits(const void* p) {
+        // Byte i gets the byte that holds bit i, of which it keeps that bit.
+        const v128_t all = wasm_v128_load32_splat(p), bit = wasm_i64x2_splat(int64_t(0x8040201008040201));
+        const v128_t lo = wasm_i8x16_shuffle(all, all, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+        const v128_t hi = wasm_i8x16_shuffle(all, all, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+        return {wasm_i8x16_eq(wasm_v128_and(lo, bit), bit), wasm_i8x16_eq(wasm_v128_and(hi, bit), bit)};
+    }
+    template <int kShift>
+    static Bytes32 field(Bytes32 a, int mask) {
+        return {field<kShift>(Bytes{a.lo}, mask).v, field<kShift>(Bytes{a.hi}, mask).v};
+    }
+    static Bytes32 add(Bytes32 a, Bytes32 b) { return {wasm_i8x16_add(a.lo, b.lo), wasm_i8x16_add(a.hi, b.hi)}; }
+    static Bytes32 look_up(Bytes table, Bytes32 codes) {
+        return {wasm_i8x16_swizzle(table.v, codes.lo), wasm_i8x16_swizzle(table.v, codes.hi)};
+    }
+    static Weights32 weights(Bytes32 a) {
+        return {{wasm_i16x8_extend_low_i8x16(a.lo), wasm_i16x8_extend_high_i8x16(a.lo),
+                 wasm_i16x8_extend_low_i8x16(a.hi), wasm_i16x8_extend_high_i8x16(a.hi)}};
+    }
+    static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
+    static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
+        return {lane_sums(a.first, b.first, c.first, d.first), lane_sums(a.second, b.second, c.second, d.second)};
+    }
+    static Float4 add_halves(F32 a) { return {wasm_f32x4_add(a.lo, a.hi)}; }
+    static Float4 bytes_to_float4(uint32_t bytes) {
+        // Each lane keeps its byte where it is, and is divided by what it weighs there. (Compilers turn a widening of
+        // four bytes into a lane after the other.)
+        const v128_t kept =
+            wasm_v128_and(wasm_i32x4_splat(int(bytes)), wasm_i32x4_make(0x7f, 0x7f00, 0x7f0000, 0x7f000000));
+        return {wasm_f32x4_mul(wasm_f32x4_convert_i32x4(kept), wasm_f32x4_make(1, 0x1p-8f, 0x1p-16f, 0x1p-24f))};
+    }
+    static F32 bytes_to_float8(uint64_t bytes) {
+        const v128_t pairs = wasm_u16x8_extend_low_u8x16(wasm_i64x2_splat(int64_t(bytes)));
+        return {wasm_f32x4_convert_i32x4(wasm_v128_and(pairs, wasm_i32x4_splat(0xffff))),
+                wasm_f32x4_convert_i32x4(wasm_u32x4_shr(pairs, 16))};
+    }
+    static Float4 splat_half4(uint16_t half) { return {wasm_f32x4_splat(half_to_float(half))}; }
+
     static Shorts shorts(int x) { return {wasm_i16x8_splat(int16_t(x)), wasm_i16x8_splat(int16_t(x))}; }
     static Shorts shorts(F32 a, F32 b) { return {shorts8(a), shorts8(b)}; }
     static Shorts where_greater(Shorts a, Shorts b, Shorts c) {
@@ -197,6 +241,12 @@ private:
         // The integers stand in the low halves: the even ones of both vectors, as 16 bits.
         const v128_t round = wasm_f32x4_splat(ExpF32::kRound);
         return wasm_i16x8_shuffle(wasm_f32x4_add(a.lo, round), wasm_f32x4_add(a.hi, round), 0, 2, 4, 6, 8, 10, 12, 14);
+    }
+    // The sum of the lanes of each, as floats.
+    static v128_t lane_sums(v128_t a, v128_t b, v128_t c, v128_t d) {
+        const v128_t ab = pair_sums(a, b), cd = pair_sums(c, d);
+        return wasm_f32x4_convert_i32x4(
+            wasm_i32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7)));
     }
     // (a0+a2, a1+a3, b0+b2, b1+b3)
     static v128_t pair_sums(v128_t a, v128_t b) {

@@ -1,6 +1,8 @@
 // Writes a model of a real shape with random weights, for measuring speed and memory: neither depends on the values.
 //   node tests/bench/make_model.mjs --shape 135m --type Q8_0 [--out build/bench/135m-q8_0.gguf] [--seed 1]
 //
+// Any quantised type that the engine knows; rows that are no whole blocks of it are Q8_0.
+//
 // The weights are scaled like those of a fresh network, so that activations stay finite and logits differ. The vocabulary is a
 // complete byte-level BPE in which " xyz" (a space and three lowercase letters) is exactly one token: prompts of an
 // exact length are easy to write.

@@ -9,10 +9,10 @@
 
 #include "engine/base/bits.h"
 #include "engine/formats/q4_0.h"
-#include "engine/formats/q6_k.h"
 #include "engine/formats/q8_0.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/signature.h"
+#include "tests/engine/random_blocks.h"
 #include "tests/engine/signature.h"
 
 namespace strata {
@@ -26,49 +26,21 @@ std::vector<float> reals(size_t n) {
     return values;
 }
 
-std::vector<uint8_t> random_weights(TensorType type, size_t values) {
-    const TensorTraits& traits = tensor_traits(type);
-    std::vector<uint8_t> bytes(values / size_t(traits.block_values) * size_t(traits.block_bytes));
-    const auto x = reals(values);
-    switch (type) {
-        case TensorType::f32:
-            std::memcpy(bytes.data(), x.data(), bytes.size());
-            break;
-        case TensorType::f16:
-        case TensorType::bf16:
-            for (size_t i = 0; i < values; ++i) {
-                const uint16_t half = type == TensorType::f16 ? float_to_half(x[i]) : uint16_t(bits_of(x[i]) >> 16);
-                std::memcpy(bytes.data() + 2 * i, &half, sizeof half);
-            }
-            break;
-        case TensorType::q8_0:
-            encode_q8_0(x.data(), bytes.data(), int(values));
-            break;
-        case TensorType::q4_0:
-            encode_q4_0(x.data(), bytes.data(), int(values));
-            break;
-        case TensorType::q6_k:
-            for (uint8_t& byte : bytes) byte = uint8_t(rng());
-            for (size_t at = offsetof(BlockQ6_K, scale); at < bytes.size(); at += sizeof(BlockQ6_K)) {
-                const uint16_t half = float_to_half(0.0002f);
-                std::memcpy(bytes.data() + at, &half, sizeof half);
-            }
-            break;
-    }
-    return bytes;
-}
-
-constexpr TensorType kTypes[] = {TensorType::f32,  TensorType::f16,  TensorType::bf16,
-                                 TensorType::q8_0, TensorType::q4_0, TensorType::q6_k};
+std::vector<uint8_t> random_weights(TensorType type, size_t values) { return random_blocks(type, values, 0.5, rng); }
 
 struct Quantised {
     std::vector<uint8_t> q;
-    std::vector<float> scales;
+    std::vector<float> scales, sums;
 };
 Quantised quantise(const Kernels& k, const std::vector<float>& x, int64_t cols) {
-    Quantised result{std::vector<uint8_t>(x.size() * k.activation_bytes), std::vector<float>(x.size() / 32 + 1)};
-    for (size_t at = 0; cols % 32 == 0 && at < x.size(); at += size_t(cols))
-        k.quantise_row(x.data() + at, result.q.data() + at * k.activation_bytes, result.scales.data() + at / 32, cols);
+    const int64_t n_sums = n_activation_sums(cols);
+    Quantised result{std::vector<uint8_t>(x.size() * k.activation_bytes), std::vector<float>(x.size() / 32 + 1),
+                     std::vector<float>(x.size() / size_t(cols) * size_t(n_sums))};
+    for (size_t at = 0; cols % 32 == 0 && at < x.size(); at += size_t(cols)) {
+        uint8_t* q = result.q.data() + at * k.activation_bytes;
+        k.quantise_row(x.data() + at, q, result.scales.data() + at / 32, cols);
+        k.sum_activations(q, cols, result.sums.data() + int64_t(at) / cols * n_sums);
+    }
     return result;
 }
 
@@ -77,7 +49,8 @@ std::vector<float> product(const Kernels& k, TensorType type, const std::vector<
     const int tokens = int(int64_t(x.size()) / cols);
     const Quantised quantised = quantise(k, x, cols);
     std::vector<float> out(size_t(tokens * rows), -7.0f);
-    k.matmul(type)({w.data(), cols, x.data(), quantised.q.data(), quantised.scales.data(), tokens, out.data(), rows},
+    k.matmul(type)({w.data(), cols, x.data(), quantised.q.data(), quantised.scales.data(), tokens, out.data(), rows,
+                    quantised.sums.data()},
                    begin, end);
     return out;
 }
@@ -87,7 +60,7 @@ const Kernels& scalar() { return *find_kernels("scalar"); }
 class EveryBackend : public testing::TestWithParam<const Kernels*> {};
 
 TEST_P(EveryBackend, MatmulHasTheBitsOfScalarAtEverySize) {
-    for (const TensorType type : kTypes) {
+    for (const TensorType type : kAllTensorTypes) {
         const int64_t block = tensor_traits(type).block_values;
         for (const int64_t rows : {1, 3, 4, 9})
             for (const int64_t blocks : {1, 2, 3, 5, 8, 33}) {
@@ -106,7 +79,7 @@ TEST_P(EveryBackend, MatmulHasTheBitsOfScalarAtEverySize) {
 // What makes results independent of batches and threads: rows and tokens may be grouped in any way.
 TEST_P(EveryBackend, MatmulDoesNotDependOnHowRowsAndTokensAreGrouped) {
     constexpr int64_t kRows = 23, kCols = 512, kTokens = 9;
-    for (const TensorType type : kTypes) {
+    for (const TensorType type : kAllTensorTypes) {
         const auto w = random_weights(type, kRows * kCols);
         const auto x = reals(kTokens * kCols);
         const auto whole = product(*GetParam(), type, w, x, kRows, kCols, 0, kRows);
@@ -125,7 +98,7 @@ TEST_P(EveryBackend, MatmulDoesNotDependOnHowRowsAndTokensAreGrouped) {
 
 TEST_P(EveryBackend, MatmulIsCloseToTheSlowTwin) {
     constexpr int64_t kRows = 5, kCols = 1024;
-    for (const TensorType type : kTypes) {
+    for (const TensorType type : kAllTensorTypes) {
         const auto w = random_weights(type, kRows * kCols);
         const auto x = reals(kCols);
         const auto actual = product(*GetParam(), type, w, x, kRows, kCols, 0, kRows);
@@ -141,6 +114,56 @@ TEST_P(EveryBackend, MatmulIsCloseToTheSlowTwin) {
             }
             EXPECT_NEAR(actual[size_t(r)], expected, tolerance * size) << tensor_traits(type).name;
         }
+    }
+}
+
+// With activations that int8 holds exactly, nothing is left to round but the sums: the kernel and the decoder must
+// agree on every weight.
+TEST_P(EveryBackend, MatmulMultipliesWithTheWeightsThatDecodingGives) {
+    for (const TensorType type : kAllTensorTypes)
+        for (const int64_t cols : {256, 768, 2304}) {
+            constexpr int64_t kRows = 7, kTokens = 3;
+            const auto w = random_weights(type, size_t(kRows * cols));
+            std::vector<float> x(size_t(kTokens * cols)), decoded(size_t(kRows * cols));
+            for (size_t i = 0; i < x.size(); ++i) x[i] = i % 32 == 0 ? 127.0f : float(int(rng() % 255) - 127);
+            tensor_traits(type).decode(w.data(), decoded.data(), kRows * cols);
+            const auto actual = product(*GetParam(), type, w, x, kRows, cols, 0, kRows);
+            for (int64_t t = 0; t < kTokens; ++t)
+                for (int64_t r = 0; r < kRows; ++r) {
+                    double expected = 0, size = 0;
+                    for (int64_t i = 0; i < cols; ++i) {
+                        const double term = double(decoded[size_t(r * cols + i)]) * double(x[size_t(t * cols + i)]);
+                        expected += term;
+                        size += std::fabs(term);
+                    }
+                    EXPECT_NEAR(actual[size_t(t * kRows + r)], expected, 1e-6 * size) << tensor_traits(type).name;
+                }
+        }
+}
+
+// The largest integers that can occur: every code, group scale and activation at either end of its range.
+TEST_P(EveryBackend, MatmulIsExactAtTheEndsOfEveryRange) {
+    constexpr int64_t kCols = 256;
+    for (const TensorType type : kAllTensorTypes) {
+        if (tensor_traits(type).block_values == 1) continue;
+        for (const int codes : {0x00, 0xff, 0x7f, 0x80})
+            for (const float activation : {127.0f, -127.0f}) {
+                std::vector<uint8_t> w(
+                    size_t(kCols / tensor_traits(type).block_values * tensor_traits(type).block_bytes), uint8_t(codes));
+                const BlockHalves halves = block_halves(type);
+                const uint16_t one = float_to_half(1);
+                for (size_t at = 0; at < w.size(); at += size_t(tensor_traits(type).block_bytes)) {
+                    std::memcpy(w.data() + at + halves.scale_at, &one, sizeof one);
+                    if (halves.minimum_at != 0) std::memcpy(w.data() + at + halves.minimum_at, &one, sizeof one);
+                }
+                std::vector<float> decoded(kCols);
+                tensor_traits(type).decode(w.data(), decoded.data(), kCols);
+                double expected = 0;
+                for (const float weight : decoded) expected += double(weight) * double(activation);
+                const std::vector<float> x(kCols, activation);
+                EXPECT_EQ(product(*GetParam(), type, w, x, 1, kCols, 0, 1)[0], float(expected))
+                    << tensor_traits(type).name << ", bytes " << codes << ", activations " << activation;
+            }
     }
 }
 
@@ -174,7 +197,10 @@ TEST_P(EveryBackend, ElementwiseHasTheBitsOfScalarAtEverySizeAndAlignment) {
         }
 }
 
-TEST_P(EveryBackend, HasTheAgreedSignature) { EXPECT_EQ(kSignature, signature_of(*GetParam())); }
+TEST_P(EveryBackend, HasTheAgreedSignature) {
+    EXPECT_EQ(kSignature, signature_of(*GetParam()));
+    EXPECT_EQ(kWeightsSignature, weights_signature_of(*GetParam()));
+}
 
 INSTANTIATE_TEST_SUITE_P(Kernels, EveryBackend,
                          testing::ValuesIn(available_kernels().begin(), available_kernels().end()),

@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-constexpr uint32_t kSignature = 0x6d83ce40;  // of every table of kernels
+constexpr uint32_t kSignature = 0x6d83ce40;         // of every table of kernels
+constexpr uint32_t kWeightsSignature = 0x11a101f2;  // of its products with the other types of weights
 
 // FNV-1a over the bits of the logits of all positions, for the shipped model (Q8_0), the tokens below, and the preset
 // `quality`: the whole forward pass and the whole memory.

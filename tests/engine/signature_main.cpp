@@ -31,6 +31,8 @@ int main(int argc, char** argv) {
         same = same && actual == expected;
     };
     for (const strata::Kernels* kernels : strata::available_kernels())
+        report("weights", kernels->name, strata::weights_signature_of(*kernels), kWeightsSignature);
+    for (const strata::Kernels* kernels : strata::available_kernels())
         report("kernels", kernels->name, strata::signature_of(*kernels), kSignature);
     if (argc > 1) {
         std::ifstream file(argv[1], std::ios::binary);

@@ -1,7 +1,11 @@
 // Any bytes are a GGUF file or an Error, and whatever opens can be read and tokenized with.
 //   gguf_fuzz -max_total_time=60 CORPUS_FOLDER
+#include <algorithm>
+#include <vector>
+
 #include "engine/base/check.h"
 #include "engine/gguf/gguf.h"
+#include "engine/kernels/kernels.h"
 #include "engine/model/model.h"
 
 namespace {
@@ -29,7 +33,27 @@ void read_tensors(const GgufFile& file) {
         volatile uint8_t seen = 0;
         if (!tensor.data.empty()) seen = tensor.data.front() ^ tensor.data.back();
         (void)seen;
+        use_first_row(tensor);
     }
+}
+
+// Whatever the bytes are, a row is decoded, and the best kernels multiply with it.
+void use_first_row(const GgufTensor& tensor) {
+    const TensorTraits& traits = tensor_traits(tensor.type);
+    constexpr uint64_t kMost = 1 << 12;
+    const auto cols = int64_t(std::min(tensor.columns(), kMost));
+    if (tensor.data.empty() || traits.block_values == 1) return;
+    std::vector<float> values(size_t(cols), 1.0f), scales(size_t(cols / 32)), sums(size_t(n_activation_sums(cols)));
+    traits.decode(tensor.data.data(), values.data(), cols);
+
+    const Kernels& kernels = best_kernels();
+    const std::vector<float> x(size_t(cols), 1.0f);
+    std::vector<uint8_t> quantised(size_t(cols) * kernels.activation_bytes);
+    kernels.quantise_row(x.data(), quantised.data(), scales.data(), cols);
+    kernels.sum_activations(quantised.data(), cols, sums.data());
+    float out;
+    kernels.matmul(tensor.type)(
+        {tensor.data.data(), cols, x.data(), quantised.data(), scales.data(), 1, &out, 1, sums.data()}, 0, 1);
 }
 
 void use_tokenizer(const GgufFile& file) {

@@ -87,9 +87,41 @@ const nested = (depth) =>
   depth === 0 ? arrayOf(type.u8, [u8(1)]) : Buffer.concat([u32(type.array), u64(1), nested(depth - 1)]);
 
 const small = gguf(scalars, [tensor('weight', [32, 2], 8, 0), tensor('bias', [3], 0, 96)], Buffer.alloc(108, 1));
+// A tensor of every quantised type, by its number in the file: rows of 256 values, and the bytes that two of them take.
+const quantised = [
+  [2, 288],
+  [3, 320],
+  [6, 352],
+  [7, 384],
+  [8, 544],
+  [10, 168],
+  [11, 220],
+  [12, 288],
+  [13, 352],
+  [14, 420],
+  [20, 288],
+  [23, 272],
+];
+const padded = (size) => Math.ceil(size / 32) * 32;
+const tensorTypes = gguf(
+  [],
+  quantised.map(([id], i) =>
+    tensor(
+      `type ${id}`,
+      [256, 2],
+      id,
+      quantised.slice(0, i).reduce((sum, [, size]) => sum + padded(size), 0),
+    ),
+  ),
+  Buffer.from(
+    Array.from({ length: quantised.reduce((sum, [, size]) => sum + padded(size), 0) }, (_, i) => (i * 89) & 255),
+  ),
+);
+
 const seeds = {
   gguf: {
     small,
+    tensor_types: tensorTypes,
     truncated: small.subarray(0, small.length - 1),
     empty_v2: gguf([], [], Buffer.alloc(0), 32, 2),
     aligned: gguf([entry('general.alignment', type.u32, u32(64))], [tensor('t', [2, 2], 1, 64)], Buffer.alloc(72), 64),

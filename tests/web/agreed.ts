@@ -10,6 +10,7 @@ function constant(name: string): number {
 
 export const agreed = {
   signature: constant('kSignature'),
+  weightsSignature: constant('kWeightsSignature'),
   digest: constant('kLogitsDigest'),
   tokens: Array.from({ length: constant('kDigestTokens') }, (_, i) => 3 + ((i * 7919) % 4000)),
   memory: { preset: 'quality' },

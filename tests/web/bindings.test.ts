@@ -21,6 +21,7 @@ function open(): void {
 
 test('the kernels have the agreed signature', () => {
   expect(module.kernelSignature()).toBe(agreed.signature);
+  expect(module.weightsSignature()).toBe(agreed.weightsSignature);
 });
 
 test('the logits of the shipped model have the agreed digest', () => {

@@ -69,11 +69,11 @@ export function metadataOf(shape, shapeName, typeName) {
   };
 }
 
-/** Files of mostly Q4_0 keep the embedding, which is also the output, in Q6_K; a row that does not fit is Q8_0. */
-function embeddingType(typeName, dim) {
-  if (typeName !== 'Q4_0') return typeName;
-  return dim % blockTypes.Q6_K.values === 0 ? 'Q6_K' : 'Q8_0';
-}
+/** A row must be whole blocks. */
+const fitting = (typeName, rowLength) => (rowLength % blockTypes[typeName].values === 0 ? typeName : 'Q8_0');
+
+/** Files of mostly smaller types keep the embedding, which is also the output, in Q6_K. */
+const embeddingType = (typeName, dim) => fitting(typeName === 'Q8_0' ? 'Q8_0' : 'Q6_K', dim);
 
 /** @typedef {{ name: string, type: string, dims: number[], content: string, deviation?: number, size: number }} Tensor */
 
@@ -91,7 +91,7 @@ function layerTensors(shape, type, layer) {
   const residual = (2 * shape.layers) ** -0.5; // so that the sum over all layers has the size of one
   const gain = (name) => tensor(`blk.${layer}.${name}.weight`, 'F32', [dim], 'gain');
   const matrix = (name, inputs, outputs, scale = 1) =>
-    tensor(`blk.${layer}.${name}.weight`, type, [inputs, outputs], 'random', scale * inputs ** -0.5);
+    tensor(`blk.${layer}.${name}.weight`, fitting(type, inputs), [inputs, outputs], 'random', scale * inputs ** -0.5);
   return [
     gain('attn_norm'),
     matrix('attn_q', dim, queries),
@@ -107,7 +107,10 @@ function layerTensors(shape, type, layer) {
 
 /** @returns {Tensor[]} */
 export function tensorsOf(shape, typeName) {
-  if (!blockTypes[typeName]?.fileType) throw new Error(`unknown type ${typeName}; there are Q8_0 and Q4_0`);
+  if (!blockTypes[typeName]?.fileType) {
+    const names = Object.keys(blockTypes).filter((name) => blockTypes[name].fileType);
+    throw new Error(`unknown type ${typeName}; there are ${names.join(', ')}`);
+  }
   const embedding = [shape.dim, shape.vocabulary];
   const layers = Array.from({ length: shape.layers }, (_, layer) => layerTensors(shape, typeName, layer));
   return [

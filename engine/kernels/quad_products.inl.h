@@ -1,0 +1,179 @@
+// Matrix products with the weights of quad_rows.inl.h. The order of the sums is that of kernels.h.
+#pragma once
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/check.h"
+#include "engine/kernels/kernels.h"
+#include "engine/kernels/quad_rows.inl.h"
+
+namespace strata {
+
+template <SimdBackend S>
+struct QuadProductsFor {
+    using F32 = typename S::F32;
+    using Float4 = typename S::Float4;
+    using Ints = typename S::Ints;
+    using Bytes32 = typename S::Bytes32;
+    using Weights32 = typename S::Weights32;
+    using Activation = typename S::Activation;
+    using Scales = typename QuadRowsFor<S>::Scales;
+
+    static constexpr int kQuadCols = 128;  // four blocks of 32
+
+    struct Quad {
+        Weights32 codes[4];
+        Scales scales;
+    };
+
+    // Where the activations of one token, from some quad on, are.
+    struct Input {
+        const Activation* x;
+        const float* scales;  // a float for each 32
+        const float* sums;    // of the four first halves of the blocks of a quad, then of the second halves
+
+        Input(const MatmulArgs& a, int token)
+            : x(static_cast<const Activation*>(a.x_quantised) + token * a.cols),
+              scales(a.x_scales + token * (a.cols / 32)),
+              sums(a.x_sums + token * n_activation_sums(a.cols)) {}
+        Input(const Activation* activations, const float* activation_scales, const float* activation_sums)
+            : x(activations), scales(activation_scales), sums(activation_sums) {}
+        Input quad(int64_t i) const { return {x + i * kQuadCols, scales + i * 4, sums + i * 8}; }
+    };
+
+    template <class Rows, int kQuad>
+    [[gnu::always_inline]] static Quad unpack(const uint8_t* unit) {
+        const auto ready = [](Bytes32 codes) { return Rows::kSigned ? S::weights(codes) : S::unsigned_weights(codes); };
+        return {{ready(Rows::template codes<kQuad, 0>(unit)), ready(Rows::template codes<kQuad, 1>(unit)),
+                 ready(Rows::template codes<kQuad, 2>(unit)), ready(Rows::template codes<kQuad, 3>(unit))},
+                Rows::template scales<kQuad>(unit)};
+    }
+
+    // What four blocks add to a row's four sums. Products of codes, group scales and activations are integers below
+    // 2^24: as floats they are exact, and so are their sums.
+    template <class Rows>
+    [[gnu::always_inline]] static Float4 terms(const Quad& quad, Input in) {
+        const auto dot = [&](int i) {
+            return Rows::kSigned ? S::dot(quad.codes[i], in.x + i * 32) : S::dot_unsigned(quad.codes[i], in.x + i * 32);
+        };
+        const Float4 x_scales = S::load4(in.scales);
+        Float4 dots, sums = S::splat4(0);
+        if constexpr (Rows::kGroups) {
+            const F32 x_sums = S::load(in.sums);
+            F32 halves = S::half_sums(dot(0), dot(1), dot(2), dot(3));
+            if constexpr (Rows::kOffset != 0) halves = S::sub(halves, S::mul(x_sums, S::splat(Rows::kOffset)));
+            dots = S::add_halves(S::mul(halves, quad.scales.group));
+            if constexpr (Rows::kMinimums) sums = S::add_halves(S::mul(x_sums, quad.scales.group_minimum));
+        } else {
+            dots = S::sums(dot(0), dot(1), dot(2), dot(3));
+            if constexpr (Rows::kMinimums || Rows::kOffset != 0) sums = S::add_halves(S::load(in.sums));
+            if constexpr (Rows::kOffset != 0) dots = S::add(dots, S::mul(sums, S::splat4(-Rows::kOffset)));
+        }
+        if constexpr (!Rows::kMinimums) return S::mul(dots, S::mul(quad.scales.scale, x_scales));
+        return S::mul(S::add(S::mul(dots, quad.scales.scale), S::mul(sums, quad.scales.minimum)), x_scales);
+    }
+
+    // (0 + 2) + (1 + 3): how the four sums of a row are put together.
+    static float sum4(Float4 v) {
+        float lane[4];
+        S::store4(lane, v);
+        return (lane[0] + lane[2]) + (lane[1] + lane[3]);
+    }
+
+    // The last blocks of a row of blocks of 32, where they are no whole quad: blocks of zeros fill it up.
+    template <class Rows>
+    struct Tail {
+        uint8_t unit[Rows::kUnitBytes] = {};
+        Activation x[kQuadCols] = {};
+        float scales[4] = {};
+        int64_t blocks;
+
+        Tail(const uint8_t* unit_in_row, int64_t n_blocks) : blocks(n_blocks) {
+            std::memcpy(unit, unit_in_row, size_t(blocks) * (Rows::kUnitBytes / 4));
+        }
+        Input input(Input in) {
+            std::copy_n(in.x, blocks * 32, x);
+            std::copy_n(in.scales, blocks, scales);
+            return {x, scales, in.sums};
+        }
+    };
+
+    template <class Rows>
+    static void one_token(const MatmulArgs& a, int64_t row) {
+        const int64_t quads = a.cols / kQuadCols, left = a.cols % kQuadCols / 32;
+        const uint8_t* unit = a.weights + row * row_bytes<Rows>(a.cols);
+        const Input in(a, 0);
+        Float4 acc = S::splat4(0);
+        for (int64_t q = 0; q < quads; q += Rows::kUnitQuads, unit += Rows::kUnitBytes) {
+            acc = S::add(acc, terms<Rows>(unpack<Rows, 0>(unit), in.quad(q)));
+            if constexpr (Rows::kUnitQuads == 2) acc = S::add(acc, terms<Rows>(unpack<Rows, 1>(unit), in.quad(q + 1)));
+        }
+        if constexpr (Rows::kUnitQuads == 1)
+            if (left > 0) {
+                Tail<Rows> tail(unit, left);
+                acc = S::add(acc, terms<Rows>(unpack<Rows, 0>(tail.unit), tail.input(in.quad(quads))));
+            }
+        a.out[row] = sum4(acc);
+    }
+
+    // A row is unpacked piece by piece, and every piece is used for all tokens.
+    static constexpr int kPieceQuads = 16, kTokens = 64;
+
+    template <class Rows>
+    static void many_tokens(const MatmulArgs& a, int64_t row, int first_token, int n) {
+        const int64_t quads = a.cols / kQuadCols, left = a.cols % kQuadCols / 32;
+        const uint8_t* unit = a.weights + row * row_bytes<Rows>(a.cols);
+        Float4 acc[kTokens];
+        for (int t = 0; t < n; ++t) acc[t] = S::splat4(0);
+        for (int64_t begin = 0; begin < quads; begin += kPieceQuads) {
+            const int64_t here = std::min<int64_t>(kPieceQuads, quads - begin);
+            Quad piece[kPieceQuads];
+            for (int64_t q = 0; q < here; q += Rows::kUnitQuads, unit += Rows::kUnitBytes) {
+                piece[q] = unpack<Rows, 0>(unit);
+                if constexpr (Rows::kUnitQuads == 2) piece[q + 1] = unpack<Rows, 1>(unit);
+            }
+            for (int t = 0; t < n; ++t) {
+                const Input in(a, first_token + t);
+                for (int64_t q = 0; q < here; ++q) acc[t] = S::add(acc[t], terms<Rows>(piece[q], in.quad(begin + q)));
+            }
+        }
+        if constexpr (Rows::kUnitQuads == 1)
+            if (left > 0) {
+                Tail<Rows> tail(unit, left);
+                const Quad quad = unpack<Rows, 0>(tail.unit);
+                for (int t = 0; t < n; ++t)
+                    acc[t] = S::add(acc[t], terms<Rows>(quad, tail.input(Input(a, first_token + t).quad(quads))));
+            }
+        for (int t = 0; t < n; ++t) a.out[(first_token + t) * a.out_stride + row] = sum4(acc[t]);
+    }
+
+    template <class Rows>
+    static constexpr int64_t row_bytes(int64_t cols) {
+        return cols * Rows::kUnitBytes / (Rows::kUnitQuads * kQuadCols);
+    }
+
+    template <class Rows>
+    static void matmul(const MatmulArgs& a, int64_t begin, int64_t end) {
+        CHECK(a.x_sums != nullptr || !(Rows::kMinimums || Rows::kOffset != 0));
+        for (int64_t r = begin; r < end; ++r)
+            if (a.n_tokens == 1)
+                one_token<Rows>(a, r);
+            else
+                for (int t = 0; t < a.n_tokens; t += kTokens)
+                    many_tokens<Rows>(a, r, t, std::min(kTokens, a.n_tokens - t));
+    }
+
+    // The sums that Input names; a quad that is not whole is filled up with zeros.
+    static void sum_activations(const void* quantised, int64_t n, float* sums) {
+        static constexpr int8_t kOnes[32] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                             1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+        const Weights32 ones = S::load_weights(kOnes);
+        const Activation* x = static_cast<const Activation*>(quantised);
+        for (int64_t blocks = n / 32; blocks > 0; blocks -= 4, x += kQuadCols, sums += 8) {
+            const auto sum = [&](int i) { return i < blocks ? S::dot(ones, x + i * 32) : Ints{}; };
+            S::store(sums, S::half_sums(sum(0), sum(1), sum(2), sum(3)));
+        }
+    }
+};
+
+}  // namespace strata
