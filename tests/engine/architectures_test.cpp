@@ -12,6 +12,9 @@
 #include "tests/engine/tiny_models.h"
 
 namespace strata {
+
+void PrintTo(const TinyModel& model, std::ostream* out) { *out << model.name; }
+
 namespace {
 
 // As shares of the standard deviation of a row of logits. llama.cpp rounds the activations that meet quantised weights
@@ -115,6 +118,28 @@ std::vector<float> last_logits(const Model& model, const SessionOptions& options
         EXPECT_TRUE((*session)->append(std::span(tokens).subspan(at, std::min(call, tokens.size() - at))));
     const auto logits = (*session)->logits();
     return {logits.begin(), logits.end()};
+}
+
+// Otherwise the golden files would not prove that it is read.
+TEST_P(Architectures, EveryKeyOfItsHeaderChangesTheLogits) {
+    const auto& keys = GetParam().metadata;
+    if (keys.empty()) return;
+    const auto logits_of = [](const TinyModel& model) {
+        const OpenModel open = open_tiny(model, TensorType::f32);
+        return open.model ? last_logits(*open.model, {}, kTinyTokens) : std::vector<float>{};
+    };
+    const auto reference = logits_of(GetParam());
+    for (size_t i = 0; i < keys.size(); ++i) {
+        if (keys[i].second == TinyModel::Value(std::string("linear"))) continue;  // the default
+        TinyModel without = GetParam();
+        without.metadata.erase(without.metadata.begin() + int64_t(i));
+        const auto logits = logits_of(without);
+        ASSERT_EQ(logits.size(), reference.size());
+        double largest = 0;
+        for (size_t id = 0; id < logits.size(); ++id)
+            largest = std::max(largest, std::fabs(double(logits[id]) - double(reference[id])));
+        EXPECT_GT(largest / deviation_of(reference), 0.01) << keys[i].first;
+    }
 }
 
 TEST_P(Architectures, TheTieredMemoryGivesTheSameBitsWhateverTheBatchesThreadsAndBackend) {

@@ -60,7 +60,6 @@ std::vector<TinyModel> list_of_models() {
     phi3_long.rope_dim = 72;
     phi3_long.metadata = {{"rope.scaling.original_context_length", 128u}, {"rope.scaling.attn_factor", 1.19f}};
     TinyModel& phi3_short = add({"phi3-short", "phi3", 2, 192, 160, 6, 2, 32});
-    phi3_short.metadata = {{"rope.scaling.original_context_length", uint32_t(kTinyContext)}};
     for (TinyModel* phi3 : {&phi3_long, &phi3_short}) {
         phi3->fused = true;
         phi3->tied = false;
