@@ -211,7 +211,7 @@ void read_scales(Header& header, const Architecture& architecture, ModelConfig& 
     c.logit_scale = 1.0f / scale("logit_scale", 1);
     c.query_scale = float(header.number("attention.scale", 0, 1e9, 0));
     if (architecture.layers_of_wide_queries == c.n_layers)
-        c.query_scale = 1.0f / std::sqrt(float(c.d_model / c.n_heads));
+        c.query_scale = 1.0f / std::sqrt(float(c.d_model) / float(c.n_heads));
     c.score_cap = float(header.number("attn_logit_softcapping", 0, 1e9, architecture.default_score_cap));
     c.logit_cap = float(header.number("final_logit_softcapping", 0, 1e9, architecture.default_logit_cap));
 }

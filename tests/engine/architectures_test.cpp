@@ -158,6 +158,11 @@ TEST_P(Architectures, TheTieredMemoryGivesTheSameBitsWhateverTheBatchesThreadsAn
     EXPECT_EQ(reference, last_logits(*open.model, options, 100));
 }
 
+TEST(TinyModels, TheFileForThePagesTestsIsWhatTheGeneratorMakes) {
+    EXPECT_EQ(make_tiny_model(*find_tiny_model("gemma2-mini"), TensorType::q4_0),
+              read_file("tests/fixtures/gemma2-mini-q4_0.gguf"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Tiny, Architectures, testing::ValuesIn(tiny_models()), [](const auto& info) {
     std::string name = info.param.name;
     std::replace(name.begin(), name.end(), '-', '_');

@@ -53,8 +53,12 @@ std::vector<TinyModel> list_of_models() {
                        {"rope.freq_base", 1000000.0f},
                        {"rope.scaling.type", "linear"},
                        {"rope.scaling.factor", 8.0f}};
+    // Small enough for the page's tests to read it as a file (tests/fixtures), with a window and caps.
+    TinyModel& mini = add({"gemma2-mini", "gemma2", 2, 32, 32, 2, 1, 32});
+    mini.norms = gemma2.norms;
+    mini.metadata = gemma2.metadata;
     // llama.cpp takes GELU from a table of half-precision numbers.
-    gemma2.ffn_post_norm = gemma3.ffn_post_norm = 0.25f;
+    for (TinyModel* gemma : {&gemma2, &gemma3, &mini}) gemma->ffn_post_norm = 0.25f;
 
     TinyModel& phi3_long = add({"phi3-long", "phi3", 2, 384, 160, 4, 4, 96});
     phi3_long.rope_dim = 72;
