@@ -110,10 +110,10 @@ TEST_P(Architectures, LogitsAreLlamaCpps) {
 }
 
 // Bits of the logits of the last token, which was read in calls of `call` tokens.
-std::vector<float> last_logits(const Model& model, const SessionOptions& options, size_t call) {
+std::vector<float> last_logits(const Model& model, const SessionOptions& options, size_t call,
+                               const std::vector<int>& tokens = tiny_tokens()) {
     const auto session = Session::open(model, options);
     EXPECT_TRUE(session) << session.error().message;
-    const auto tokens = tiny_tokens();
     for (size_t at = 0; at < tokens.size(); at += call)
         EXPECT_TRUE((*session)->append(std::span(tokens).subspan(at, std::min(call, tokens.size() - at))));
     const auto logits = (*session)->logits();
@@ -156,6 +156,50 @@ TEST_P(Architectures, TheTieredMemoryGivesTheSameBitsWhateverTheBatchesThreadsAn
     EXPECT_EQ(reference, last_logits(*open.model, options, 100));
     options.simd = "scalar";
     EXPECT_EQ(reference, last_logits(*open.model, options, 100));
+}
+
+TinyModel mini_gemma(uint32_t window, uint32_t period = 2) {
+    TinyModel model = *find_tiny_model("gemma2-mini");
+    for (auto& [key, value] : model.metadata)
+        if (key == "attention.sliding_window") value = window;
+    model.metadata.push_back({"attention.sliding_window_pattern", period});
+    return model;
+}
+
+// Windows that end inside a tile, at its end, in sealed tiles and in exact ones, also past the trained length.
+TEST(SlidingWindows, GiveTheSameBitsWhateverTheBatchesAndTheMemory) {
+    std::vector<int> tokens(700);
+    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = 3 + int(i * i * 31 + i * 7919) % 264;
+    for (const uint32_t window : {1u, 63u, 64u, 100u, 193u, 230u, 256u, 400u}) {
+        SCOPED_TRACE(window);
+        const OpenModel open = open_tiny(mini_gemma(window), TensorType::f32);
+        ASSERT_TRUE(open.model);
+        SessionOptions exact, sealed;
+        exact.kv = {KvType::fp32, KvType::fp32, 0, 0};
+        sealed.kv.preset = KvPreset::quality;
+        std::vector<std::vector<float>> of_both;
+        for (const SessionOptions& options : {exact, sealed}) {
+            const auto reference = last_logits(*open.model, options, tokens.size(), tokens);
+            EXPECT_EQ(reference, last_logits(*open.model, options, 1, tokens));
+            SessionOptions other = options;
+            other.micro_batch = 17;
+            other.threads = 2;
+            EXPECT_EQ(reference, last_logits(*open.model, other, 97, tokens));
+            of_both.push_back(reference);
+        }
+        for (size_t id = 0; id < of_both[0].size(); ++id)
+            EXPECT_NEAR(of_both[1][id], of_both[0][id], 0.25 * deviation_of(of_both[0]));
+    }
+}
+
+TEST(SlidingWindows, AWindowThatReachesTheBeginningIsNone) {
+    const OpenModel wide = open_tiny(mini_gemma(kTinyTokens), TensorType::f32),
+                    none = open_tiny(mini_gemma(kTinyTokens, 1), TensorType::f32),
+                    narrow = open_tiny(mini_gemma(kTinyTokens - 1), TensorType::f32);
+    ASSERT_TRUE(wide.model && none.model && narrow.model);
+    const auto logits = last_logits(*none.model, {}, kTinyTokens);
+    EXPECT_EQ(logits, last_logits(*wide.model, {}, kTinyTokens));
+    EXPECT_NE(logits, last_logits(*narrow.model, {}, kTinyTokens));
 }
 
 TEST(TinyModels, TheFileForThePagesTestsIsWhatTheGeneratorMakes) {
