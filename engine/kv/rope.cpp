@@ -31,13 +31,15 @@ void Rope::turn(const Table& table, int64_t row, const float* x, float* out) con
     const size_t pairs = options_.frequencies.size();
     const float* cosines = table.cos.data() + size_t(row) * pairs;
     const float* sines = table.sin.data() + size_t(row) * pairs;
-    const bool halves = options_.pairs == RopePairs::halves;
-    const size_t step = halves ? 1 : 2, apart = halves ? pairs : 1;
-    for (size_t i = 0; i < pairs; ++i, x += step, out += step) {
-        const float a = x[0], b = x[apart];
-        out[0] = a * cosines[i] - b * sines[i];
-        out[apart] = a * sines[i] + b * cosines[i];
-    }
+    const auto turn_pair = [&](size_t i, size_t first, size_t second) {
+        const float a = x[first], b = x[second];
+        out[first] = a * cosines[i] - b * sines[i];
+        out[second] = a * sines[i] + b * cosines[i];
+    };
+    if (options_.pairs == RopePairs::halves)
+        for (size_t i = 0; i < pairs; ++i) turn_pair(i, i, i + pairs);
+    else
+        for (size_t i = 0; i < pairs; ++i) turn_pair(i, 2 * i, 2 * i + 1);
 }
 
 void Rope::turn_towards(int64_t chunk, int64_t t, int head_dim, const float* query, float* out) const {

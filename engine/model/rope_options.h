@@ -11,7 +11,8 @@ namespace strata {
 // distance_clamp: see engine/kv/rope.h.
 RopeOptions rope_options(const ModelConfig& config, const std::vector<float>& factors, int distance_clamp);
 
-// Of the layers with a window; without angles where there is none. Their distances never exceed it, so they are always true.
+// Of the layers with a window; without angles where there is none. Their distances never exceed it, so they are always
+// true.
 RopeOptions local_rope_options(const ModelConfig& config);
 
 }  // namespace strata

@@ -158,11 +158,11 @@ TEST_P(Architectures, TheTieredMemoryGivesTheSameBitsWhateverTheBatchesThreadsAn
     EXPECT_EQ(reference, last_logits(*open.model, options, 100));
 }
 
-TinyModel mini_gemma(uint32_t window, uint32_t period = 2) {
+TinyModel mini_gemma(uint32_t window, TinyModel::Value pattern = 2u) {
     TinyModel model = *find_tiny_model("gemma2-mini");
     for (auto& [key, value] : model.metadata)
         if (key == "attention.sliding_window") value = window;
-    model.metadata.push_back({"attention.sliding_window_pattern", period});
+    model.metadata.push_back({"attention.sliding_window_pattern", pattern});
     return model;
 }
 
@@ -194,12 +194,22 @@ TEST(SlidingWindows, GiveTheSameBitsWhateverTheBatchesAndTheMemory) {
 
 TEST(SlidingWindows, AWindowThatReachesTheBeginningIsNone) {
     const OpenModel wide = open_tiny(mini_gemma(kTinyTokens), TensorType::f32),
-                    none = open_tiny(mini_gemma(kTinyTokens, 1), TensorType::f32),
+                    none = open_tiny(mini_gemma(kTinyTokens, 1u), TensorType::f32),
                     narrow = open_tiny(mini_gemma(kTinyTokens - 1), TensorType::f32);
     ASSERT_TRUE(wide.model && none.model && narrow.model);
     const auto logits = last_logits(*none.model, {}, kTinyTokens);
     EXPECT_EQ(logits, last_logits(*wide.model, {}, kTinyTokens));
     EXPECT_NE(logits, last_logits(*narrow.model, {}, kTinyTokens));
+}
+
+TEST(SlidingWindows, TheirLayersMayBeListed) {
+    const auto logits_of = [](TinyModel::Value pattern) {
+        const OpenModel open = open_tiny(mini_gemma(kTinyWindow, pattern), TensorType::f32);
+        return open.model ? last_logits(*open.model, {}, kTinyTokens) : std::vector<float>{};
+    };
+    EXPECT_EQ(logits_of(2u), logits_of(std::vector<bool>{true, false}));
+    EXPECT_NE(logits_of(2u), logits_of(std::vector<bool>{false, true}));
+    EXPECT_NE(logits_of(2u), logits_of(std::vector<bool>{false, false}));
 }
 
 TEST(TinyModels, TheFileForThePagesTestsIsWhatTheGeneratorMakes) {

@@ -93,6 +93,8 @@ TEST(ModelErrors, NonsenseInTheHeaderIsNamed) {
         {"smollm3", "rope.freq_base", std::nanf(""), "smollm3.rope.freq_base is out of range"},
         {"granite", "attention.key_length_of", 1u, nullptr},  // unknown keys are nobody's business
         {"olmo2", "attention.sliding_window", 0xffffffffu, "olmo2.attention.sliding_window is 4294967295"},
+        {"olmo2-window", "attention.sliding_window_pattern", std::vector<bool>{true, false},
+         "attention.sliding_window_pattern has 2 values; expected 5"},
         {"qwen2", "rope.scaling.original_context_length", 0u, "rope.scaling.original_context_length is 0"},
         {"qwen3", "final_logit_softcapping", -3.0f, "qwen3.final_logit_softcapping is out of range"},
         {"qwen3", "logit_scale", 0.0f, "qwen3.logit_scale is out of range"},

@@ -288,7 +288,10 @@ std::string make_tiny_model(const TinyModel& model, TensorType type) {
             file.string(name, *text);
         else if (const auto* number = std::get_if<uint32_t>(&value))
             file.u32(name, *number);
-        else
+        else if (const auto* list = std::get_if<std::vector<bool>>(&value)) {
+            file.array(name, GgufType::boolean, list->size());
+            for (const bool element : *list) file.put(uint8_t(element));
+        } else
             file.key(name, GgufType::f32).put(std::get<float>(value));
     }
     add_vocabulary(file);

@@ -15,7 +15,7 @@ struct TinyModel {
     enum class Norms { before, after, both };
     enum class QkNorms { none, heads, rows };
     enum class Factors { none, one_set, long_and_short };
-    using Value = std::variant<uint32_t, float, std::string>;
+    using Value = std::variant<uint32_t, float, std::string, std::vector<bool>>;
 
     std::string name;  // of its golden file
     std::string architecture;
