@@ -8,7 +8,7 @@ target_compile_options(engine PRIVATE -fsanitize=fuzzer-no-link)  # coverage, wh
 file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/fuzz/*_fuzz.cpp)
 foreach(source ${fuzz_sources})
   get_filename_component(name ${source} NAME_WE)
-  add_executable(${name} ${source})
+  add_executable(${name} ${source} tests/engine/tiny_models.cpp)
   target_link_libraries(${name} engine)
   target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)

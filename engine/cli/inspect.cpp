@@ -68,7 +68,7 @@ void print_shape(const Model& model) {
                 config.head_dim);
     std::printf("  vocabulary        %d tokens\n", config.n_vocab);
     std::printf("  trained length    %d tokens\n", config.trained_length);
-    std::printf("  RoPE              theta %g, %d dimensions\n", config.rope_theta, config.rope_dim);
+    std::printf("  RoPE              theta %g, %d dimensions\n", config.rope.theta, config.rope_dim);
     std::printf("  chat template     %s\n", model.chat_template() ? "yes" : "none");
 }
 

@@ -462,12 +462,14 @@ std::optional<std::vector<float>> GgufFile::floats(std::string_view key) const {
 std::optional<std::vector<int64_t>> GgufFile::integers(std::string_view key) const {
     const GgufValue* value = find(key);
     if (value == nullptr || value->type != GgufType::array) return std::nullopt;
-    if (!is_signed_integer(value->element_type) && !is_unsigned_integer(value->element_type)) return std::nullopt;
+    const bool booleans = value->element_type == GgufType::boolean;
+    const GgufType type = booleans ? GgufType::u8 : value->element_type;
+    if (!is_signed_integer(type) && !is_unsigned_integer(type)) return std::nullopt;
     std::vector<int64_t> numbers;
     numbers.reserve(value->count);
-    const uint64_t step = scalar_bytes(value->element_type);
+    const uint64_t step = scalar_bytes(type);
     for (uint64_t i = 0; i < value->count; ++i) {
-        const auto number = load_integer(value->element_type, value->bytes.data() + i * step);
+        const auto number = load_integer(type, value->bytes.data() + i * step);
         if (!number) return std::nullopt;
         numbers.push_back(*number);
     }

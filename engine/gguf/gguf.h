@@ -52,7 +52,7 @@ public:
     std::optional<std::string_view> string(std::string_view key) const;
     std::optional<std::vector<std::string_view>> strings(std::string_view key) const;
     std::optional<std::vector<float>> floats(std::string_view key) const;      // arrays of f32
-    std::optional<std::vector<int64_t>> integers(std::string_view key) const;  // arrays of any integer type
+    std::optional<std::vector<int64_t>> integers(std::string_view key) const;  // arrays of any integer type or booleans
     const GgufValue* find(std::string_view key) const;
 
     const GgufTensor* tensor(std::string_view name) const;  // nullptr when absent

@@ -115,6 +115,11 @@ struct Kernels {
     void (*tile_values)(const TileView& values, int head_dim, const float* weights, int64_t stride, int n, float* out,
                         int64_t out_stride);
 
+    // out = gelu(gate) * up, all (n): GELU by its tanh formula (arXiv 1606.08415), as gate / (1 + e^(-2u)).
+    void (*gelu_mul)(const float* gate, const float* up, float* out, int64_t n);
+    // x (n) = cap * tanh(x / cap), off by up to 2.5e-7 * cap
+    void (*soft_cap)(float* x, int64_t n, float cap);
+
     MatmulFn matmul(TensorType type) const;
 };
 

@@ -398,6 +398,37 @@ struct KernelsFor {
         for (int64_t i = 0; i < n; i += 32) S::scale_to_float(rows.q + i, rows.scales[i / 32], out + i);
     }
 
+    // ---- some architectures' own ----------------------------------------------------------------------------------
+
+    // -2 sqrt(2 / pi), and that times .044715
+    static constexpr float kGelu1 = -1.5957691216f, kGelu3 = -0.0713548162f;
+
+    static void gelu_mul(const float* gate, const float* up, float* out, int64_t n) {
+        const F32 one = S::splat(1), first = S::splat(kGelu1), third = S::splat(kGelu3);
+        int64_t i = 0;
+        for (; i + kLanes <= n; i += kLanes) {
+            const F32 g = S::load(gate + i);
+            const F32 u = S::mul(g, S::add(first, S::mul(third, S::mul(g, g))));
+            const F32 gelu = S::div(g, S::add(one, exp(u)));
+            S::store(out + i, S::mul(gelu, S::load(up + i)));
+        }
+        for (; i < n; ++i) {
+            const float g = gate[i], u = g * (kGelu1 + kGelu3 * (g * g));
+            out[i] = g / (1.0f + exp_f32(u)) * up[i];
+        }
+    }
+
+    static void soft_cap(float* x, int64_t n, float cap) {
+        const float inverse = 2.0f / cap;
+        const F32 one = S::splat(1), two = S::splat(2), caps = S::splat(cap), inverses = S::splat(inverse);
+        int64_t i = 0;
+        for (; i + kLanes <= n; i += kLanes) {
+            const F32 e = exp(S::mul(S::load(x + i), inverses));
+            S::store(x + i, S::mul(S::sub(one, S::div(two, S::add(e, one))), caps));
+        }
+        for (; i < n; ++i) x[i] = (1.0f - 2.0f / (exp_f32(x[i] * inverse) + 1.0f)) * cap;
+    }
+
     static constexpr Kernels table() {
         using Tile = TileKernelsFor<S>;
         using Quads = QuadProductsFor<S>;
@@ -436,7 +467,9 @@ struct KernelsFor {
                 Tile::encode_tile,
                 Tile::quantise_query,
                 Tile::tile_scores,
-                Tile::tile_values};
+                Tile::tile_values,
+                gelu_mul,
+                soft_cap};
     }
 };
 

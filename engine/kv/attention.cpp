@@ -10,21 +10,22 @@ namespace strata {
 
 namespace {
 
-constexpr int kTokens = 16;  // queries of a batch that share what is staged or expanded
+constexpr int kTokens = 16;         // queries of a batch that share what is staged or expanded
+constexpr float kNoScore = -1e30f;  // leaves no weight beside any other
 
 }  // namespace
 
-Attention::Attention(const KvCache& cache, const Rope& rope, int n_heads, int max_batch, const Kernels& kernels,
-                     ThreadPool& pool)
+Attention::Attention(const KvCache& cache, int n_heads, int max_batch, const Kernels& kernels, ThreadPool& pool,
+                     ScoreOptions scores)
     : cache_(cache),
-      rope_(rope),
       kernels_(kernels),
       pool_(pool),
       n_heads_(n_heads),
       group_(n_heads / cache.shape().n_kv_heads),
       head_dim_(cache.shape().head_dim),
       stride_(2 * cache.shape().head_dim + 2),
-      query_scale_(1.0f / std::sqrt(float(cache.shape().head_dim))),
+      query_scale_(scores.scale != 0 ? scores.scale : 1.0f / std::sqrt(float(cache.shape().head_dim))),
+      score_cap_(scores.cap),
       scratch_(size_t(pool.threads())) {
     const size_t d = size_t(head_dim_), rows = size_t(std::min(kTokens, max_batch)) * size_t(group_);
     queries_.resize(size_t(max_batch) * size_t(n_heads) * d);
@@ -60,7 +61,7 @@ uint64_t Attention::scratch_bytes() const {
     return bytes + floats * sizeof(float);
 }
 
-void Attention::attend(int layer, int64_t position, int n, const float* queries, float* out) {
+void Attention::attend(const AttentionLayer& layer, int64_t position, int n, const float* queries, float* out) {
     const size_t values = size_t(n) * size_t(n_heads_) * size_t(head_dim_);
     for (size_t i = 0; i < values; ++i) queries_[i] = queries[i] * query_scale_;
     const Batch batch{layer, n, position, out};
@@ -70,16 +71,19 @@ void Attention::attend(int layer, int64_t position, int n, const float* queries,
         many_queries(batch);
 }
 
+int64_t Attention::Batch::first_block(int token) const { return oldest_for(position + token) / kBlockPositions; }
+
 // Decoding: heads and blocks are spread over the threads, then merged in order.
 void Attention::one_query(const Batch& batch) {
     const int n_kv_heads = cache_.shape().n_kv_heads;
-    const int64_t blocks = batch.position / kBlockPositions + 1;
+    const int64_t first = batch.first_block(0), blocks = batch.position / kBlockPositions + 1 - first;
     CHECK(size_t(blocks) * size_t(n_heads_) * size_t(stride_) <= partials_.size());
     pool_.for_rows(blocks * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
         for (int64_t i = begin; i < end; ++i) {
             const int kv_head = int(i % n_kv_heads);
             float* partial = partials_.data() + (i / n_kv_heads * n_heads_ + kv_head * group_) * stride_;
-            block({batch, kv_head, i / n_kv_heads * kBlockPositions, 0, 1, scratch_[size_t(thread)], partial});
+            const int64_t block_first = (first + i / n_kv_heads) * kBlockPositions;
+            block({batch, kv_head, block_first, 0, 1, scratch_[size_t(thread)], partial});
         }
     });
     for (int h = 0; h < n_heads_; ++h) {
@@ -100,10 +104,11 @@ void Attention::many_queries(const Batch& batch) {
             const int kv_head = int(i % n_kv_heads);
             const int first = int(i / n_kv_heads) * kTokens, last = std::min(first + kTokens, batch.n);
             const int rows = (last - first) * group_;
-            for (int64_t b = 0; b < blocks; ++b) {
-                float* partial = (b == 0 ? scratch.merged : scratch.partial).data();
+            const int64_t oldest_block = batch.first_block(first);
+            for (int64_t b = oldest_block; b < blocks; ++b) {
+                float* partial = (b == oldest_block ? scratch.merged : scratch.partial).data();
                 block({batch, kv_head, b * kBlockPositions, first, last, scratch, partial});
-                for (int row = 0; row < rows && b > 0; ++row)
+                for (int row = 0; row < rows && b > oldest_block; ++row)
                     merge(scratch.merged.data() + row * stride_, partial + row * stride_);
             }
             for (int row = 0; row < rows; ++row)
@@ -114,19 +119,30 @@ void Attention::many_queries(const Batch& batch) {
     });
 }
 
+int Attention::end_of(const Work& work, int64_t t) {
+    return int(std::min<int64_t>(t + 1 - work.first, kBlockPositions));
+}
+
 void Attention::block(const Work& work) {
     turn_queries(work);
     if (cache_.tiles())
         tile_scores(work);
     else
         row_scores(work);
+    if (score_cap_ > 0) cap_scores(work);
     if (cache_.visible_window() > 0) hide_deleted(work);
+    // Outside the window weights are exactly 0, and a block without any position inside it changes nothing when it is
+    // merged: what a query sees does not depend on which others share its batch.
     for_each_query(work, [&](int row, int64_t t) {
-        const int visible = int(std::min<int64_t>(t + 1 - work.first, kBlockPositions));
+        const int end = end_of(work, t);
+        const int begin = int(std::clamp<int64_t>(work.batch.oldest_for(t) - work.first, 0, end));
+        float* scores = work.scratch.scores.data() + row * kBlockPositions;
         float* result = work.partial + row * stride_;
         std::fill_n(result, 2 * head_dim_, 0.0f);
-        kernels_.softmax_block(work.scratch.scores.data() + row * kBlockPositions, visible, &result[2 * head_dim_],
-                               &result[2 * head_dim_ + 1]);
+        std::fill_n(scores, begin, 0.0f);
+        float& largest = result[2 * head_dim_] = kNoScore;
+        float& sum = result[2 * head_dim_ + 1] = 0;
+        if (begin < end) kernels_.softmax_block(scores + begin, end - begin, &largest, &sum);
     });
     if (cache_.tiles())
         tile_values(work);
@@ -139,18 +155,29 @@ void Attention::turn_queries(const Work& work) {
     for_each_query(work, [&](int row, int64_t t) {
         const size_t query =
             size_t(t - work.batch.position) * size_t(n_heads_) + size_t(work.kv_head * group_ + row % group_);
-        rope_.turn_towards(work.first / kChunkPositions, t, head_dim_, queries_.data() + query * d,
-                           work.scratch.turned.data() + size_t(row) * d);
+        const float* from = queries_.data() + query * d;
+        float* turned = work.scratch.turned.data() + size_t(row) * d;
+        if (const Rope* rope = work.batch.layer.rope)
+            rope->turn_towards(work.first / kChunkPositions, t, head_dim_, from, turned);
+        else
+            std::copy_n(from, d, turned);
     });
 }
 
-// For memories that pretend to delete: a score that leaves no weight beside any other.
+void Attention::cap_scores(const Work& work) {
+    const int begin = int(work.oldest() - work.first);
+    for_each_query(work, [&](int row, int64_t t) {
+        if (const int end = end_of(work, t); begin < end)
+            kernels_.soft_cap(work.scratch.scores.data() + row * kBlockPositions + begin, end - begin, score_cap_);
+    });
+}
+
+// For memories that pretend to delete.
 void Attention::hide_deleted(const Work& work) {
     for_each_query(work, [&](int row, int64_t t) {
         float* scores = work.scratch.scores.data() + row * kBlockPositions;
-        const int visible = int(std::min<int64_t>(t + 1 - work.first, kBlockPositions));
-        for (int i = 0; i < visible; ++i)
-            if (!cache_.visible(t, work.first + i)) scores[i] = -1e30f;
+        for (int i = 0; i < end_of(work, t); ++i)
+            if (!cache_.visible(t, work.first + i)) scores[i] = kNoScore;
     });
 }
 

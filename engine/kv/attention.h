@@ -8,6 +8,7 @@
 // Values that are kept rotated (engine/formats/hadamard.h) are summed apart from the others, and turned back once, at
 // the end.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -18,15 +19,28 @@
 
 namespace strata {
 
+// How scores are made: (query . key) * scale, and then, where a cap is set, cap * tanh(score / cap) (arXiv 2408.00118).
+struct ScoreOptions {
+    float scale = 0;  // 0: 1 / sqrt(head_dim)
+    float cap = 0;    // 0: none
+};
+
+// What differs from layer to layer.
+struct AttentionLayer {
+    int index;
+    const Rope* rope = nullptr;  // how its keys are turned; nullptr: not at all (NoPE, arXiv 2305.19466)
+    int window = 0;              // how many positions a query sees, itself included; 0: all
+};
+
 class Attention {
 public:
-    Attention(const KvCache& cache, const Rope& rope, int n_heads, int max_batch, const Kernels& kernels,
-              ThreadPool& pool);
+    Attention(const KvCache& cache, int n_heads, int max_batch, const Kernels& kernels, ThreadPool& pool,
+              ScoreOptions scores = {});
 
     // queries, out: (n, n_heads, head_dim). The queries are those of positions [position, position + n), turned inside
-    // their chunk; their keys and values (layer) are already in the cache. All lie in one page. Queries are scaled by
-    // 1 / sqrt(head_dim) here.
-    void attend(int layer, int64_t position, int n, const float* queries, float* out);
+    // their chunk; their keys and values (layer) are already in the cache. All lie in one page. Queries are scaled
+    // here.
+    void attend(const AttentionLayer& layer, int64_t position, int n, const float* queries, float* out);
 
     // Makes room for the partial results of one query over `positions`; called before a batch, never during one.
     void reserve(int64_t positions);
@@ -46,9 +60,13 @@ private:
         std::vector<float> merged;         // the same
     };
     struct Batch {
-        int layer, n;
+        const AttentionLayer& layer;
+        int n;
         int64_t position;
         float* out;
+        // The oldest position that the query at t sees.
+        int64_t oldest_for(int64_t t) const { return layer.window > 0 && t >= layer.window ? t - layer.window + 1 : 0; }
+        int64_t first_block(int token) const;
     };
     // Some queries of a batch against one block of one KV head. Rows of scratch and partial: (tokens, group).
     struct Work {
@@ -59,6 +77,8 @@ private:
         Scratch& scratch;
         float* partial;
         int64_t newest() const { return batch.position + token_end - 1; }
+        // The oldest position of the block that any of the queries sees.
+        int64_t oldest() const { return std::max(first, batch.oldest_for(batch.position + token_begin)); }
     };
 
     void one_query(const Batch& batch);
@@ -69,6 +89,7 @@ private:
     void row_values(const Work& work);
     void tile_scores(const Work& work);
     void tile_values(const Work& work);
+    void cap_scores(const Work& work);
     void hide_deleted(const Work& work);
     void merge(float* merged, const float* partial) const;
     void finish(float* merged, float* out) const;
@@ -80,15 +101,16 @@ private:
         for (int t = work.token_begin; t < work.token_end; ++t)
             for (int g = 0; g < group_; ++g) fn(row++, work.batch.position + t);
     }
+    // How many positions of the block are not newer than t.
+    static int end_of(const Work& work, int64_t t);
     int rows_of(const Work& work) const { return (work.token_end - work.token_begin) * group_; }
 
     const KvCache& cache_;
-    const Rope& rope_;
     const Kernels& kernels_;
     ThreadPool& pool_;
     int n_heads_, group_, head_dim_;
     int stride_;  // floats of a partial result: exact values, rotated values, largest score, sum
-    float query_scale_;
+    float query_scale_, score_cap_;
     std::vector<float> queries_;   // (max_batch, n_heads, head_dim), scaled
     std::vector<float> partials_;  // (blocks, n_heads, stride): one query
     std::vector<Scratch> scratch_;

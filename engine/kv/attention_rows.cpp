@@ -14,6 +14,8 @@ struct PageRows {
     int begin, end;
     bool empty() const { return begin >= end; }
 };
+int64_t first_page(int64_t oldest) { return oldest / kPagePositions * kPagePositions; }
+
 PageRows rows_of_page(int64_t first, int64_t begin, int64_t end) {
     const auto clamp = [&](int64_t p) { return int(std::clamp<int64_t>(p - first, 0, kPagePositions)); };
     return {clamp(begin), clamp(end)};
@@ -38,14 +40,14 @@ void Attention::row_scores(const Work& work) {
                                   scratch.int_scales.data() + size_t(row) * (d / 32), head_dim_);
         });
     const int64_t end = std::min(work.first + kBlockPositions, work.newest() + 1);
-    for (int64_t page_first = work.first; page_first < end; page_first += kPagePositions) {
+    for (int64_t page_first = first_page(work.oldest()); page_first < end; page_first += kPagePositions) {
         const int64_t page = page_first / kPagePositions;
         float* page_scores = scratch.scores.data() + (page_first - work.first);
         const auto n_encoded = [&](int64_t t) { return rows_of_page(page_first, 0, keys.encoded_for(t)).end; };
 
         const int staged = n_encoded(work.newest());
         if (staged > 0) {
-            const uint8_t* encoded = keys.encoded_page(work.batch.layer, work.kv_head, page);
+            const uint8_t* encoded = keys.encoded_page(work.batch.layer.index, work.kv_head, page);
             if (format.integer()) {
                 const StagedRows rows =
                     format.stage_integers(kernels_, encoded, staged, scratch.q.data(), scratch.scales.data());
@@ -67,7 +69,7 @@ void Attention::row_scores(const Work& work) {
         for_each_query(work, [&](int row, int64_t t) {
             const PageRows exact = rows_of_page(page_first, keys.encoded_for(t), t + 1);
             if (exact.empty()) return;
-            const float* rows = keys.exact_page(work.batch.layer, work.kv_head, page) + exact.begin * head_dim_;
+            const float* rows = keys.exact_page(work.batch.layer.index, work.kv_head, page) + exact.begin * head_dim_;
             kernels_.scores_f32(scratch.turned.data() + size_t(row) * d, rows, exact.end - exact.begin, head_dim_,
                                 page_scores + row * kBlockPositions + exact.begin);
         });
@@ -81,12 +83,12 @@ void Attention::row_values(const Work& work) {
     Scratch& scratch = work.scratch;
     float* encoded_sums = work.partial + (format.rotated() ? head_dim_ : 0);
     const int64_t end = std::min(work.first + kBlockPositions, work.newest() + 1);
-    for (int64_t page_first = work.first; page_first < end; page_first += kPagePositions) {
+    for (int64_t page_first = first_page(work.oldest()); page_first < end; page_first += kPagePositions) {
         const int64_t page = page_first / kPagePositions;
         const float* weights = scratch.scores.data() + (page_first - work.first);
         const PageRows staged = rows_of_page(page_first, 0, values.encoded_for(work.newest()));
         if (!staged.empty()) {
-            const uint8_t* encoded = values.encoded_page(work.batch.layer, work.kv_head, page);
+            const uint8_t* encoded = values.encoded_page(work.batch.layer.index, work.kv_head, page);
             const float* rows = format.stage_floats(kernels_, encoded, staged.end, scratch.q.data(),
                                                     scratch.scales.data(), scratch.floats.data());
             for_each_query(work, [&](int row, int64_t t) {
@@ -98,7 +100,7 @@ void Attention::row_values(const Work& work) {
         for_each_query(work, [&](int row, int64_t t) {
             const PageRows exact = rows_of_page(page_first, values.encoded_for(t), t + 1);
             if (exact.empty()) return;
-            const float* rows = values.exact_page(work.batch.layer, work.kv_head, page) + exact.begin * head_dim_;
+            const float* rows = values.exact_page(work.batch.layer.index, work.kv_head, page) + exact.begin * head_dim_;
             kernels_.accumulate(weights + row * kBlockPositions + exact.begin, rows, exact.end - exact.begin, head_dim_,
                                 work.partial + row * stride_);
         });

@@ -8,13 +8,13 @@ namespace strata {
 
 namespace {
 
-// The tiles of a block that the newest query can see: [first, end).
+// The tiles of a block that the queries can see: [first, end).
 struct TileRange {
     int64_t first, end;
 };
-TileRange tiles_of_block(int64_t block_first, int64_t newest) {
+TileRange tiles_of_block(int64_t block_first, int64_t oldest, int64_t newest) {
     const int64_t end = std::min(block_first + kBlockPositions, newest + 1);
-    return {block_first / kTilePositions, (end + kTilePositions - 1) / kTilePositions};
+    return {oldest / kTilePositions, (end + kTilePositions - 1) / kTilePositions};
 }
 
 }  // namespace
@@ -22,10 +22,10 @@ TileRange tiles_of_block(int64_t block_first, int64_t newest) {
 void Attention::tile_scores(const Work& work) {
     const TileCache& tiles = *cache_.tiles();
     Scratch& scratch = work.scratch;
-    const int layer = work.batch.layer, rows = rows_of(work);
+    const int layer = work.batch.layer.index, rows = rows_of(work);
     const size_t d = size_t(head_dim_), query_bytes = size_t(padded_head_dim(head_dim_)) * kernels_.activation_bytes;
     const int64_t newest_tile = work.batch.position / kTilePositions;
-    const TileRange range = tiles_of_block(work.first, work.newest());
+    const TileRange range = tiles_of_block(work.first, work.oldest(), work.newest());
     bool quantised = false;
     const auto quantise_queries = [&] {
         for (int row = 0; row < rows; ++row) {
@@ -62,9 +62,9 @@ void Attention::tile_scores(const Work& work) {
 
 void Attention::tile_values(const Work& work) {
     const TileCache& tiles = *cache_.tiles();
-    const int layer = work.batch.layer, rows = rows_of(work);
+    const int layer = work.batch.layer.index, rows = rows_of(work);
     const int64_t newest_tile = work.batch.position / kTilePositions;
-    const TileRange range = tiles_of_block(work.first, work.newest());
+    const TileRange range = tiles_of_block(work.first, work.oldest(), work.newest());
     const auto add_exact = [&](const float* values, int row, int n, const float* weights) {
         kernels_.accumulate(weights, values, n, head_dim_, work.partial + row * stride_);
     };

@@ -7,17 +7,17 @@
 namespace strata {
 
 Rope::Rope(RopeOptions options) : options_(std::move(options)) {
-    for (int r = 0; r < kChunkPositions; ++r) add_row(inside_, r);
+    for (int r = 0; r < kChunkPositions; ++r) add_row(inside_, r, options_.magnitude);
     if (options_.distance_clamp > 0)
         for (int r = 0; r < kChunkPositions; ++r) add_row(clamped_, double(options_.distance_clamp - r));
 }
 
 // Angles are taken in double, where the sine's argument is reduced.
-void Rope::add_row(Table& table, double angle_positions) const {
+void Rope::add_row(Table& table, double angle_positions, double magnitude) const {
     for (const double frequency : options_.frequencies) {
         const SinCos angle = sin_cos_f64(angle_positions * frequency);
-        table.cos.push_back(float(angle.cos));
-        table.sin.push_back(float(angle.sin));
+        table.cos.push_back(float(angle.cos * magnitude));
+        table.sin.push_back(float(angle.sin * magnitude));
     }
 }
 
@@ -31,11 +31,15 @@ void Rope::turn(const Table& table, int64_t row, const float* x, float* out) con
     const size_t pairs = options_.frequencies.size();
     const float* cosines = table.cos.data() + size_t(row) * pairs;
     const float* sines = table.sin.data() + size_t(row) * pairs;
-    for (size_t i = 0; i < pairs; ++i) {
-        const float a = x[2 * i], b = x[2 * i + 1];
-        out[2 * i] = a * cosines[i] - b * sines[i];
-        out[2 * i + 1] = a * sines[i] + b * cosines[i];
-    }
+    const auto turn_pair = [&](size_t i, size_t first, size_t second) {
+        const float a = x[first], b = x[second];
+        out[first] = a * cosines[i] - b * sines[i];
+        out[second] = a * sines[i] + b * cosines[i];
+    };
+    if (options_.pairs == RopePairs::halves)
+        for (size_t i = 0; i < pairs; ++i) turn_pair(i, i, i + pairs);
+    else
+        for (size_t i = 0; i < pairs; ++i) turn_pair(i, 2 * i, 2 * i + 1);
 }
 
 void Rope::turn_towards(int64_t chunk, int64_t t, int head_dim, const float* query, float* out) const {

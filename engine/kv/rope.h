@@ -15,10 +15,15 @@ namespace strata {
 
 constexpr int kChunkPositions = 256;
 
+// Which two dimensions of a head are turned together: 2i and 2i + 1, or i and i + rope_dim / 2 (GPT-NeoX).
+enum class RopePairs { neighbours, halves };
+
 struct RopeOptions {
     std::vector<double> frequencies;  // (rope_dim / 2), radians per position
     int64_t trained_length = 0;       // distances are true while the query is inside; 0: unknown, always
     int64_t distance_clamp = 0;       // 0: distances are always true
+    RopePairs pairs = RopePairs::neighbours;
+    double magnitude = 1;  // what keys and queries are multiplied by where they are turned (YaRN, arXiv 2309.00071)
 };
 
 class Rope {
@@ -28,7 +33,7 @@ public:
     // Makes tables for conversations of that many positions; called before a batch, never during one.
     void reserve(int64_t positions);
 
-    // x (head_dim), a key or a query: turns it by its offset inside its chunk. Neighbouring pairs are turned together.
+    // x (head_dim), a key or a query: turns it by its offset inside its chunk, and multiplies it by the magnitude.
     void turn_inside_chunk(int64_t position, float* x) const { turn(inside_, position % kChunkPositions, x, x); }
 
     // query (head_dim) of position t, turned inside its chunk, as the keys of `chunk` must meet it.
@@ -40,7 +45,7 @@ private:
     struct Table {
         std::vector<float> cos, sin;  // (rows, pairs)
     };
-    void add_row(Table& table, double angle_positions) const;
+    void add_row(Table& table, double angle_positions, double magnitude = 1) const;
     void turn(const Table& table, int64_t row, const float* x, float* out) const;
 
     RopeOptions options_;

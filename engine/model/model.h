@@ -9,11 +9,26 @@
 
 #include "engine/base/result.h"
 #include "engine/gguf/gguf.h"
+#include "engine/kv/rope.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace strata {
 
-// The shape of a transformer, from the file's metadata. Names as in the Llama papers.
+enum class Activation { silu, gelu };
+// Where an RMSNorm of queries and keys stands, if any: over each head, or over all heads of a token.
+enum class QkNorm { none, heads, rows };
+
+// How positions become angles: of the layers that see everything, and of those with a window.
+struct RopeConfig {
+    double theta = 10000;  // freq_base
+    double factor = 1;     // positions are divided by this: by all pairs (linear), or by the slow ones (YaRN)
+    bool yarn = false;     // arXiv 2309.00071
+    double beta_fast = 32, beta_slow = 1;  // YaRN: turns within the original length, between which pairs change over
+    double magnitude = 1;                  // of turned keys and queries
+};
+
+// The shape of a transformer, from the file's metadata. Names as in the Llama papers. What an architecture does not
+// have is at its default, where it changes nothing.
 struct ModelConfig {
     std::string architecture;  // "llama"
     std::string name;          // general.name; may be empty
@@ -24,11 +39,31 @@ struct ModelConfig {
     int d_model = 0;  // embedding_length
     int d_ffn = 0;    // feed_forward_length
     int n_vocab = 0;
-    int trained_length = 0;        // context_length: positions the model was trained on
-    int rope_dim = 0;              // leading dimensions of a head that are rotated
-    double rope_theta = 10000;     // freq_base
-    double rope_linear_scale = 1;  // positions are divided by this (scaling.type "linear")
+    int trained_length = 0;   // context_length: positions the model was trained on
+    int original_length = 0;  // before its positions were scaled; trained_length where they were not
+    int rope_dim = 0;         // leading dimensions of a head that are rotated
+    RopePairs rope_pairs = RopePairs::neighbours;
+    RopeConfig rope, local_rope;
     float norm_epsilon = 1e-5f;
+
+    bool norm_before = true;  // attention and feed forward read a normalised residual stream
+    bool norm_after = false;  // what they add to it is normalised
+    QkNorm qk_norm = QkNorm::none;
+    Activation activation = Activation::silu;
+    bool fused_gate_up = false;  // one tensor, ffn_up, holds the rows of gate, then those of up
+    float embedding_scale = 1;   // of what enters the residual stream
+    float residual_scale = 1;    // of what attention and feed forward add to it
+    float query_scale = 0;       // 0: 1 / sqrt(head_dim)
+    float score_cap = 0;         // attention's scores and the logits become cap * tanh(x / cap); 0: they do not
+    float logit_cap = 0;
+    float logit_scale = 1;
+
+    int window = 0;              // positions that a local layer's query sees, itself included
+    std::vector<uint8_t> local;  // (n_layers) 1: sees the window only; empty: none does
+    int unrotated_period = 0;    // every n-th layer has no RoPE; 0: all have
+
+    bool is_local(int layer) const { return !local.empty() && local[size_t(layer)] != 0; }
+    bool is_rotated(int layer) const { return unrotated_period == 0 || (layer + 1) % unrotated_period != 0; }
 };
 
 struct Weights;  // engine/model/weights.h

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/base/math.h"
+#include "engine/model/rope_options.h"
 
 namespace strata {
 
@@ -10,13 +10,8 @@ namespace {
 
 bool is_quantised(TensorType type) { return tensor_traits(type).block_values > 1; }
 
-std::vector<double> frequencies(const ModelConfig& c, const std::vector<float>& factors) {
-    std::vector<double> result(size_t(c.rope_dim / 2));
-    for (size_t i = 0; i < result.size(); ++i) {
-        result[i] = pow_f64(c.rope_theta, -2.0 * double(i) / c.rope_dim) / c.rope_linear_scale;
-        if (!factors.empty()) result[i] /= double(factors[i]);
-    }
-    return result;
+void scale(float* x, int64_t n, float by) {
+    for (int64_t i = 0; by != 1 && i < n; ++i) x[i] *= by;
 }
 
 }  // namespace
@@ -28,8 +23,9 @@ Transformer::Transformer(const Model& model, KvCache& cache, int distance_clamp,
       cache_(cache),
       kernels_(kernels),
       pool_(pool),
-      rope_({frequencies(c_, w_.rope_factors), c_.trained_length, distance_clamp}),
-      attention_(cache, rope_, c_.n_heads, kMaxBatch, kernels, pool) {
+      rope_(rope_options(c_, w_.rope_factors, distance_clamp)),
+      local_rope_(local_rope_options(c_)),
+      attention_(cache, c_.n_heads, kMaxBatch, kernels, pool, {c_.query_scale, c_.score_cap}) {
     const size_t batch = kMaxBatch, d = size_t(c_.d_model), ffn = size_t(c_.d_ffn);
     const size_t q = size_t(c_.n_heads) * size_t(c_.head_dim), kv = size_t(c_.n_kv_heads) * size_t(c_.head_dim);
     for (auto* rows : {&x_, &normed_, &delta_}) rows->resize(batch * d);
@@ -57,7 +53,8 @@ uint64_t Transformer::scratch_bytes() const {
     uint64_t floats = 0;
     for (const auto* rows : {&x_, &normed_, &q_, &k_, &v_, &mixed_, &gate_, &up_, &delta_, &scales_, &sums_, &logits_})
         floats += rows->size();
-    return floats * sizeof(float) + quantised_.size() + rope_.bytes() + attention_.scratch_bytes();
+    return floats * sizeof(float) + quantised_.size() + rope_.bytes() + local_rope_.bytes() +
+           attention_.scratch_bytes();
 }
 
 std::span<const float> Transformer::forward(std::span<const int> tokens, Logits which) {
@@ -69,12 +66,13 @@ std::span<const float> Transformer::forward(std::span<const int> tokens, Logits 
         attention_part(w, layer, n);
         feed_forward_part(w, n);
     }
-    normalise(w_.output_norm, n);
+    const float* normed = normalised(w_.output_norm, n);
     const int wanted = which == Logits::all ? n : 1;
     const size_t size = size_t(wanted) * size_t(c_.n_vocab);
     if (logits_.size() < size) logits_.resize(size_t(kMaxBatch) * size_t(c_.n_vocab));
-    multiply({normed_.data() + size_t(n - wanted) * size_t(c_.d_model), wanted, c_.d_model},
-             {{&w_.head, logits_.data()}});
+    multiply({normed + int64_t(n - wanted) * c_.d_model, wanted, c_.d_model}, {{&w_.head, logits_.data()}});
+    scale(logits_.data(), int64_t(size), c_.logit_scale);
+    if (c_.logit_cap > 0) kernels_.soft_cap(logits_.data(), int64_t(size), c_.logit_cap);
     return {logits_.data(), size};
 }
 
@@ -83,35 +81,73 @@ void Transformer::embed(std::span<const int> tokens) {
     for (size_t t = 0; t < tokens.size(); ++t)
         traits.decode(w_.embedding.data + tokens[t] * w_.embedding.row_bytes(), x_.data() + t * size_t(c_.d_model),
                       c_.d_model);
+    scale(x_.data(), int64_t(tokens.size()) * c_.d_model, c_.embedding_scale);
+}
+
+AttentionLayer Transformer::attention_layer(int layer) const {
+    const bool local = c_.is_local(layer);
+    const Rope* rope = !c_.is_rotated(layer) ? nullptr : local ? &local_rope_ : &rope_;
+    return {layer, rope, local ? c_.window : 0};
 }
 
 // x += output(attention(norm(x)))
 void Transformer::attention_part(const LayerWeights& w, int layer, int n) {
-    normalise(w.attention_norm, n);
-    multiply({normed_.data(), n, c_.d_model}, {{&w.query, q_.data()}, {&w.key, k_.data()}, {&w.value, v_.data()}});
-    rotate(q_.data(), n, c_.n_heads);
-    rotate(k_.data(), n, c_.n_kv_heads);
+    const AttentionLayer attention = attention_layer(layer);
+    multiply({normalised(w.attention_norm, n), n, c_.d_model},
+             {{&w.query, q_.data()}, {&w.key, k_.data()}, {&w.value, v_.data()}});
+    add_bias(w.query_bias, q_.data(), n);
+    add_bias(w.key_bias, k_.data(), n);
+    add_bias(w.value_bias, v_.data(), n);
+    normalise_rows(w.query_norm, q_.data(), n, w.query.rows);
+    normalise_rows(w.key_norm, k_.data(), n, w.key.rows);
+    if (attention.rope) {
+        rotate(*attention.rope, q_.data(), n, c_.n_heads);
+        rotate(*attention.rope, k_.data(), n, c_.n_kv_heads);
+    }
     pool_.for_rows(c_.n_kv_heads, 1, [&](int64_t begin, int64_t end, int) {
         for (int64_t head = begin; head < end; ++head) cache_.write(layer, int(head), n, k_.data(), v_.data());
     });
-    attention_.attend(layer, cache_.position(), n, q_.data(), mixed_.data());
+    attention_.attend(attention, cache_.position(), n, q_.data(), mixed_.data());
     multiply({mixed_.data(), n, c_.n_heads * c_.head_dim}, {{&w.output, delta_.data()}});
-    kernels_.add(x_.data(), delta_.data(), int64_t(n) * c_.d_model);
+    add_bias(w.output_bias, delta_.data(), n);
+    add_to_residual(w.attention_post_norm, n);
 }
 
-// x += down(silu(gate(norm(x))) * up(norm(x)))
+// x += down(activation(gate(norm(x))) * up(norm(x)))
 void Transformer::feed_forward_part(const LayerWeights& w, int n) {
-    normalise(w.ffn_norm, n);
-    multiply({normed_.data(), n, c_.d_model}, {{&w.gate, gate_.data()}, {&w.up, up_.data()}});
-    kernels_.silu_mul(gate_.data(), up_.data(), gate_.data(), int64_t(n) * c_.d_ffn);
+    multiply({normalised(w.ffn_norm, n), n, c_.d_model}, {{&w.gate, gate_.data()}, {&w.up, up_.data()}});
+    const auto activate = c_.activation == Activation::gelu ? kernels_.gelu_mul : kernels_.silu_mul;
+    activate(gate_.data(), up_.data(), gate_.data(), int64_t(n) * c_.d_ffn);
     multiply({gate_.data(), n, c_.d_ffn}, {{&w.down, delta_.data()}});
+    add_to_residual(w.ffn_post_norm, n);
+}
+
+// x += scale * norm(delta)
+void Transformer::add_to_residual(const std::vector<float>& post_norm, int n) {
+    normalise_rows(post_norm, delta_.data(), n, c_.d_model);
+    scale(delta_.data(), int64_t(n) * c_.d_model, c_.residual_scale);
     kernels_.add(x_.data(), delta_.data(), int64_t(n) * c_.d_model);
 }
 
-void Transformer::normalise(const std::vector<float>& weight, int n) {
+const float* Transformer::normalised(const std::vector<float>& weight, int n) {
+    if (weight.empty()) return x_.data();
     for (int t = 0; t < n; ++t)
         kernels_.rms_norm(x_.data() + int64_t(t) * c_.d_model, weight.data(), normed_.data() + int64_t(t) * c_.d_model,
                           c_.d_model, c_.norm_epsilon);
+    return normed_.data();
+}
+
+// rows: (n, width), in place, in stretches as long as the weight.
+void Transformer::normalise_rows(const std::vector<float>& weight, float* rows, int n, int64_t width) const {
+    const int64_t size = int64_t(weight.size());
+    for (int64_t at = 0; size > 0 && at < n * width; at += size)
+        kernels_.rms_norm(rows + at, weight.data(), rows + at, size, c_.norm_epsilon);
+}
+
+// rows: (n, bias)
+void Transformer::add_bias(const std::vector<float>& bias, float* rows, int n) const {
+    const int64_t size = int64_t(bias.size());
+    for (int t = 0; size > 0 && t < n; ++t) kernels_.add(rows + t * size, bias.data(), size);
 }
 
 // Several products of one input, in one go over the threads. out: (n, matrix rows)
@@ -144,9 +180,9 @@ void Transformer::multiply(const Input& input, std::initializer_list<Product> pr
 }
 
 // rows: (n, n_heads, head_dim), of the next n positions. Attention turns the queries on from there: see Rope.
-void Transformer::rotate(float* rows, int n, int n_heads) const {
+void Transformer::rotate(const Rope& rope, float* rows, int n, int n_heads) const {
     for (int t = 0; t < n; ++t)
-        for (int h = 0; h < n_heads; ++h, rows += c_.head_dim) rope_.turn_inside_chunk(cache_.position() + t, rows);
+        for (int h = 0; h < n_heads; ++h, rows += c_.head_dim) rope.turn_inside_chunk(cache_.position() + t, rows);
 }
 
 }  // namespace strata

@@ -1,4 +1,5 @@
-// The forward pass of a Llama-family transformer (arXiv 2302.13971), in the order of the paper.
+// The forward pass of a transformer, in the order of the Llama paper (arXiv 2302.13971). Where architectures differ,
+// the configuration says so, and weights that one does not have are empty.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -31,6 +32,7 @@ public:
 
     void reserve(int64_t positions) {
         rope_.reserve(positions);
+        local_rope_.reserve(positions);
         attention_.reserve(positions);
     }
     uint64_t scratch_bytes() const;
@@ -46,10 +48,15 @@ private:
     };
 
     void embed(std::span<const int> tokens);
-    void rotate(float* rows, int n, int n_heads) const;
+    AttentionLayer attention_layer(int layer) const;
+    void rotate(const Rope& rope, float* rows, int n, int n_heads) const;
+    void add_bias(const std::vector<float>& bias, float* rows, int n) const;
+    void normalise_rows(const std::vector<float>& weight, float* rows, int n, int64_t width) const;
+    void add_to_residual(const std::vector<float>& post_norm, int n);
     void attention_part(const LayerWeights& w, int layer, int n);
     void feed_forward_part(const LayerWeights& w, int n);
-    void normalise(const std::vector<float>& weight, int n);
+    // The residual stream, normalised where there is a weight.
+    const float* normalised(const std::vector<float>& weight, int n);
     void multiply(const Input& input, std::initializer_list<Product> products);
 
     const ModelConfig& c_;
@@ -57,7 +64,7 @@ private:
     KvCache& cache_;
     const Kernels& kernels_;
     ThreadPool& pool_;
-    Rope rope_;
+    Rope rope_, local_rope_;
     Attention attention_;
 
     std::vector<float> x_;            // (kMaxBatch, d_model): the residual stream

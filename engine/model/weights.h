@@ -1,4 +1,5 @@
-// The weights of a Llama-family transformer: views into the file's bytes, in the order in which a token passes them.
+// The weights of a transformer: views into the file's bytes, in the order in which a token passes them. What an
+// architecture does not have is empty.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -19,13 +20,19 @@ struct Matrix {
 };
 
 struct LayerWeights {
-    std::vector<float> attention_norm;  // (d_model)
-    Matrix query;                       // (n_heads * head_dim, d_model)
-    Matrix key, value;                  // (n_kv_heads * head_dim, d_model)
-    Matrix output;                      // (d_model, n_heads * head_dim)
-    std::vector<float> ffn_norm;        // (d_model)
-    Matrix gate, up;                    // (d_ffn, d_model)
-    Matrix down;                        // (d_model, d_ffn)
+    std::vector<float> attention_norm;        // (d_model)
+    Matrix query;                             // (n_heads * head_dim, d_model)
+    Matrix key, value;                        // (n_kv_heads * head_dim, d_model)
+    std::vector<float> query_bias;            // (n_heads * head_dim)
+    std::vector<float> key_bias, value_bias;  // (n_kv_heads * head_dim)
+    std::vector<float> query_norm, key_norm;  // (head_dim), or of all heads at once
+    Matrix output;                            // (d_model, n_heads * head_dim)
+    std::vector<float> output_bias;           // (d_model)
+    std::vector<float> attention_post_norm;   // (d_model)
+    std::vector<float> ffn_norm;              // (d_model)
+    Matrix gate, up;                          // (d_ffn, d_model)
+    Matrix down;                              // (d_model, d_ffn)
+    std::vector<float> ffn_post_norm;         // (d_model)
 };
 
 struct Weights {

@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
     std::printf("stats() %.1f MiB, resident %.1f MiB: ratio %.4f\n", double(stats.bytes) / (1 << 20),
                 double(resident) / (1 << 20), double(resident) / double(stats.bytes));
 
-    Attention attention(cache, rope, kHeads, 64, best_kernels(), pool);
+    Attention attention(cache, kHeads, 64, best_kernels(), pool);
     attention.reserve(positions + kSteps);
     std::vector<float> queries(kHeads * 64), out(queries.size());
     int64_t in_reserve = 0, in_step = 0;
@@ -124,7 +124,7 @@ int main(int argc, char** argv) {
         write(1);
         std::copy_n(rows.next(queries.size()), queries.size(), queries.begin());
         for (int layer = 0; layer < kShape.n_layers; ++layer)
-            attention.attend(layer, cache.position(), 1, queries.data(), out.data());
+            attention.attend({layer, &rope}, cache.position(), 1, queries.data(), out.data());
         cache.advance(1);
         in_reserve += reserved - at_start;
         in_step += allocations - reserved;

@@ -183,6 +183,13 @@ TEST_P(EveryBackend, ElementwiseHasTheBitsOfScalarAtEverySizeAndAlignment) {
             both([&](const Kernels& k, std::vector<float>& out) {
                 k.silu_mul(a.data() + offset, b.data() + offset, out.data(), n);
             });
+            both([&](const Kernels& k, std::vector<float>& out) {
+                k.gelu_mul(a.data() + offset, b.data() + offset, out.data(), n);
+            });
+            both([&](const Kernels& k, std::vector<float>& out) {
+                std::copy_n(a.data() + offset, n, out.data());
+                k.soft_cap(out.data(), n, 0.7f);
+            });
             both([&](const Kernels& k, std::vector<float>& out) { k.add(out.data(), b.data() + offset, n); });
             both([&](const Kernels& k, std::vector<float>& out) {
                 std::copy_n(a.data() + offset, n, out.data());
@@ -195,6 +202,22 @@ TEST_P(EveryBackend, ElementwiseHasTheBitsOfScalarAtEverySizeAndAlignment) {
                 k.accumulate(b.data(), a.data() + offset, 1, n, out.data());
             });
         }
+}
+
+TEST_P(EveryBackend, GeluAndSoftCapAreCloseToTheirFormulas) {
+    std::vector<float> x;
+    for (const float large : {1e30f, 1e6f, 300.0f, 60.0f})
+        for (const float sign : {-1.0f, 1.0f}) x.push_back(sign * large);
+    for (int i = -3000; i <= 3000; ++i) x.push_back(float(i) / 250);
+    const std::vector<float> ones(x.size(), 1);
+    std::vector<float> gelu(x.size()), capped = x;
+    GetParam()->gelu_mul(x.data(), ones.data(), gelu.data(), int64_t(x.size()));
+    GetParam()->soft_cap(capped.data(), int64_t(x.size()), 5);
+    for (size_t i = 0; i < x.size(); ++i) {
+        const double v = x[i], u = 0.7978845608028654 * (v + 0.044715 * v * v * v);
+        EXPECT_NEAR(gelu[i], 0.5 * v * (1 + std::tanh(u)), 1e-6 * std::max(1.0, std::fabs(v))) << v;
+        EXPECT_NEAR(capped[i], 5 * std::tanh(v / 5), 2.5e-7 * 5) << v;
+    }
 }
 
 TEST_P(EveryBackend, HasTheAgreedSignature) {

@@ -47,7 +47,7 @@ std::vector<float> run(const KvOptions& options, int64_t positions, int batch, i
     ThreadPool pool(threads);
     Rope rope({std::vector<double>(32, 0.1)});
     rope.reserve(positions);
-    Attention attention(*cache, rope, kHeads, 64, *find_kernels(simd), pool);
+    Attention attention(*cache, kHeads, 64, *find_kernels(simd), pool);
     const auto k = random_rows(size_t(positions), 1), v = random_rows(size_t(positions), 2);
     std::mt19937 rng(3);
     std::normal_distribution<float> normal;
@@ -58,7 +58,7 @@ std::vector<float> run(const KvOptions& options, int64_t positions, int batch, i
         const int n = int(std::min<int64_t>({batch, 64 - p % 64, positions - p}));
         write(*cache, k, v, n);
         attention.reserve(p + n);
-        attention.attend(1, p, n, queries.data() + p * kHeads * 64, out.data() + p * kHeads * 64);
+        attention.attend({1, &rope}, p, n, queries.data() + p * kHeads * 64, out.data() + p * kHeads * 64);
         cache->advance(n);
     }
     return out;

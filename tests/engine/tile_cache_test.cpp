@@ -40,7 +40,7 @@ public:
           pool_(threads),
           cache_(open(shape, options)),
           rope_({std::vector<double>(size_t(shape.head_dim / 2), 0.1)}),
-          attention_(*cache_, rope_, kHeads, 64, kernels_, pool_) {}
+          attention_(*cache_, kHeads, 64, kernels_, pool_) {}
 
     KvCache& cache() { return *cache_; }
     TileCache& tiles() { return *cache_->tiles(); }
@@ -66,7 +66,7 @@ public:
             std::vector<float> out(queries.size());
             rope_.reserve(p + n);
             attention_.reserve(p + n);
-            attention_.attend(shape_.n_layers - 1, p, n, queries.data(), out.data());
+            attention_.attend({shape_.n_layers - 1, &rope_}, p, n, queries.data(), out.data());
             cache_->advance(n);
             all.insert(all.end(), out.begin(), out.end());
         }

@@ -145,6 +145,13 @@ const seeds = {
       ]),
     ),
   ),
+  // Each tiny model as it is, and with one byte of its first key changed.
+  model: Object.fromEntries(
+    Array.from({ length: 14 }, (_, i) => [
+      [`tiny_${i}`, u8(i)],
+      [`changed_${i}`, Buffer.from([i, 0, 40, 0])],
+    ]).flat(),
+  ),
 };
 
 for (const [target, files] of Object.entries(seeds)) {

@@ -55,12 +55,12 @@ void use(std::unique_ptr<TileCache> tiles) {
     Rope rope({std::vector<double>(8, 0.1), 1000, 500});
     rope.reserve(position + 1);
     if (position < 4096 && cache.reserve(1, best_kernels(), pool())) {
-        Attention attention(cache, rope, 2, 1, best_kernels(), pool());
+        Attention attention(cache, 2, 1, best_kernels(), pool());
         attention.reserve(position + 1);
         std::vector<float> row(32, 0.5f), out(32);
         for (int layer = 0; layer < kShape.n_layers; ++layer) {
             cache.write(layer, 0, 1, row.data(), row.data());
-            attention.attend(layer, position, 1, row.data(), out.data());
+            attention.attend({layer, &rope}, position, 1, row.data(), out.data());
         }
         cache.advance(1);
     }

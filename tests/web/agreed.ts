@@ -14,4 +14,9 @@ export const agreed = {
   digest: constant('kLogitsDigest'),
   tokens: Array.from({ length: constant('kDigestTokens') }, (_, i) => 3 + ((i * 7919) % 4000)),
   memory: { preset: 'quality' },
+  tiny: {
+    model: 'tests/fixtures/gemma2-mini-q4_0.gguf', // as tests/engine/tiny_models.cpp makes it
+    digest: constant('kTinyDigest'),
+    tokens: Array.from({ length: 300 }, (_, i) => 3 + ((i * 7919 + i * i * 31) % 264)),
+  },
 };

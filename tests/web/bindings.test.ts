@@ -1,4 +1,5 @@
 // One arithmetic: the module computes the bits that every build computes. And what the library relies on in the bindings.
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { EngineModule, NativeEngine } from '../../wasm/engine_module';
 import { agreed } from './agreed';
@@ -12,8 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => engine.delete());
 
-function open(): void {
-  const bytes = defaultModel();
+function open(bytes: Uint8Array = defaultModel()): void {
   expect(engine.reserve(bytes.length)).toBe(true);
   engine.bytes().set(bytes);
   expect(engine.open(bytes.length)).toBeUndefined();
@@ -29,6 +29,12 @@ test('the logits of the shipped model have the agreed digest', () => {
   expect(engine.openSession(agreed.memory)).toBeUndefined();
   expect(engine.scoreDigest(agreed.tokens)).toBe(agreed.digest);
   expect(engine.simd()).toBe('wasm128');
+});
+
+test('soft caps, sliding windows and GELU give the agreed digest', () => {
+  open(readFileSync(agreed.tiny.model));
+  expect(engine.openSession(agreed.memory)).toBeUndefined();
+  expect(engine.scoreDigest(agreed.tiny.tokens)).toBe(agreed.tiny.digest);
 });
 
 test('growing keeps what was written, without needing the memory twice', () => {

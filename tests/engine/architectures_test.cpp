@@ -1,0 +1,227 @@
+// Every architecture against llama.cpp, on tiny models with random weights (tests/golden/README.md says how the numbers
+// were made), and the promises of a conversation on each of them.
+#include <gtest/gtest.h>
+
+#include <cinttypes>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "engine/base/hash.h"
+#include "engine/engine.h"
+#include "tests/engine/test_files.h"
+#include "tests/engine/tiny_models.h"
+
+namespace strata {
+
+void PrintTo(const TinyModel& model, std::ostream* out) { *out << model.name; }
+
+namespace {
+
+// As shares of the standard deviation of a row of logits. llama.cpp rounds the activations that meet quantised weights
+// in its own way.
+struct Tolerance {
+    double largest, rms;
+};
+Tolerance tolerance_of(const std::string& type) { return type == "F32" ? Tolerance{1e-3, 1e-3} : Tolerance{.25, .05}; }
+
+struct Golden {
+    nlohmann::json header;
+    std::vector<float> rows;  // (types, positions, n_vocab)
+};
+Golden read_golden(const std::string& name) {
+    const std::string path = "tests/golden/architectures/" + name;
+    const auto bytes = read_file(path + ".bin");
+    Golden golden{nlohmann::json::parse(read_file(path + ".json")), std::vector<float>(bytes.size() / sizeof(float))};
+    std::memcpy(golden.rows.data(), bytes.data(), bytes.size());
+    return golden;
+}
+
+TensorType type_named(const std::string& name) {
+    uint32_t number = 0;
+    while (!tensor_traits(number) || name != tensor_traits(number)->name) ++number;
+    return tensor_traits(number)->type;
+}
+
+std::string hex(uint64_t number) {
+    char text[20];
+    std::snprintf(text, sizeof text, "%016" PRIx64, number);
+    return text;
+}
+
+double deviation_of(std::span<const float> row) {
+    double mean = 0, squares = 0;
+    for (const float x : row) mean += double(x) / double(row.size());
+    for (const float x : row) squares += (double(x) - mean) * (double(x) - mean);
+    return std::sqrt(squares / double(row.size()));
+}
+
+struct OpenModel {
+    std::string bytes;
+    std::unique_ptr<Model> model;
+};
+OpenModel open_tiny(const TinyModel& tiny, TensorType type) {
+    OpenModel result{make_tiny_model(tiny, type), nullptr};
+    auto model = Model::open(bytes_of(result.bytes));
+    EXPECT_TRUE(model) << tiny.name << ": " << (model ? "" : model.error().message);
+    if (model) result.model = std::move(*model);
+    return result;
+}
+
+class Architectures : public testing::TestWithParam<TinyModel> {};
+
+TEST_P(Architectures, LogitsAreLlamaCpps) {
+    const Golden golden = read_golden(GetParam().name);
+    const std::vector<int> tokens = golden.header["tokens"], positions = golden.header["positions"];
+    const std::vector<std::string> types = golden.header["types"], hashes = golden.header["model_fnv1a"];
+    const size_t n_vocab = golden.header["n_vocab"];
+    ASSERT_EQ(golden.rows.size(), types.size() * positions.size() * n_vocab);
+    for (size_t type = 0; type < types.size(); ++type) {
+        SCOPED_TRACE(types[type]);
+        const OpenModel open = open_tiny(GetParam(), type_named(types[type]));
+        ASSERT_TRUE(open.model);
+        ASSERT_EQ(hex(fnv1a(bytes_of(open.bytes))), hashes[type])
+            << "the model is not the one llama.cpp was asked about";
+        SessionOptions options;
+        options.kv = {KvType::fp32, KvType::fp32, 0, 0};
+        options.threads = 2;
+        const auto session = Session::open(*open.model, options);
+        ASSERT_TRUE(session);
+        double largest = 0, squares = 0;
+        const float* row = golden.rows.data() + type * positions.size() * n_vocab;
+        const Status done = (*session)->score(tokens, [&](int64_t position, std::span<const float> logits) {
+            if (std::find(positions.begin(), positions.end(), int(position)) == positions.end()) return;
+            const double deviation = deviation_of({row, n_vocab});
+            double most = 0;
+            for (size_t id = 0; id < n_vocab; ++id) {
+                const double difference = std::fabs(double(row[id]) - double(logits[id])) / deviation;
+                most = std::max(most, difference);
+                squares += difference * difference;
+            }
+            EXPECT_LE(most, tolerance_of(types[type]).largest) << "position " << position;
+            largest = std::max(largest, most);
+            row += n_vocab;
+        });
+        ASSERT_TRUE(done);
+        const double rms = std::sqrt(squares / double(positions.size() * n_vocab));
+        std::printf("%-13s %-4s max %.1e, rms %.1e of the standard deviation\n", GetParam().name.c_str(),
+                    types[type].c_str(), largest, rms);
+        EXPECT_LE(rms, tolerance_of(types[type]).rms);
+    }
+}
+
+// Bits of the logits of the last token, which was read in calls of `call` tokens.
+std::vector<float> last_logits(const Model& model, const SessionOptions& options, size_t call,
+                               const std::vector<int>& tokens = tiny_tokens()) {
+    const auto session = Session::open(model, options);
+    EXPECT_TRUE(session) << session.error().message;
+    for (size_t at = 0; at < tokens.size(); at += call)
+        EXPECT_TRUE((*session)->append(std::span(tokens).subspan(at, std::min(call, tokens.size() - at))));
+    const auto logits = (*session)->logits();
+    return {logits.begin(), logits.end()};
+}
+
+// Otherwise the golden files would not prove that it is read.
+TEST_P(Architectures, EveryKeyOfItsHeaderChangesTheLogits) {
+    const auto& keys = GetParam().metadata;
+    if (keys.empty()) return;
+    const auto logits_of = [](const TinyModel& model) {
+        const OpenModel open = open_tiny(model, TensorType::f32);
+        return open.model ? last_logits(*open.model, {}, kTinyTokens) : std::vector<float>{};
+    };
+    const auto reference = logits_of(GetParam());
+    for (size_t i = 0; i < keys.size(); ++i) {
+        if (keys[i].second == TinyModel::Value(std::string("linear"))) continue;  // the default
+        TinyModel without = GetParam();
+        without.metadata.erase(without.metadata.begin() + int64_t(i));
+        const auto logits = logits_of(without);
+        ASSERT_EQ(logits.size(), reference.size());
+        double largest = 0;
+        for (size_t id = 0; id < logits.size(); ++id)
+            largest = std::max(largest, std::fabs(double(logits[id]) - double(reference[id])));
+        EXPECT_GT(largest / deviation_of(reference), 0.01) << keys[i].first;
+    }
+}
+
+TEST_P(Architectures, TheTieredMemoryGivesTheSameBitsWhateverTheBatchesThreadsAndBackend) {
+    const OpenModel open = open_tiny(GetParam(), TensorType::q8_0);
+    ASSERT_TRUE(open.model);
+    SessionOptions options;
+    options.kv.preset = KvPreset::quality;
+    const auto reference = last_logits(*open.model, options, kTinyTokens);
+    for (const float logit : reference) ASSERT_TRUE(std::isfinite(logit));
+    EXPECT_GT(deviation_of(reference), 0);
+    EXPECT_EQ(reference, last_logits(*open.model, options, 1));
+    options.threads = 3;
+    options.micro_batch = 17;
+    EXPECT_EQ(reference, last_logits(*open.model, options, 100));
+    options.simd = "scalar";
+    EXPECT_EQ(reference, last_logits(*open.model, options, 100));
+}
+
+TinyModel mini_gemma(uint32_t window, TinyModel::Value pattern = 2u) {
+    TinyModel model = *find_tiny_model("gemma2-mini");
+    for (auto& [key, value] : model.metadata)
+        if (key == "attention.sliding_window") value = window;
+    model.metadata.push_back({"attention.sliding_window_pattern", pattern});
+    return model;
+}
+
+// Windows that end inside a tile, at its end, in sealed tiles and in exact ones, also past the trained length.
+TEST(SlidingWindows, GiveTheSameBitsWhateverTheBatchesAndTheMemory) {
+    std::vector<int> tokens(700);
+    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = 3 + int(i * i * 31 + i * 7919) % 264;
+    for (const uint32_t window : {1u, 63u, 64u, 100u, 193u, 230u, 256u, 400u}) {
+        SCOPED_TRACE(window);
+        const OpenModel open = open_tiny(mini_gemma(window), TensorType::f32);
+        ASSERT_TRUE(open.model);
+        SessionOptions exact, sealed;
+        exact.kv = {KvType::fp32, KvType::fp32, 0, 0};
+        sealed.kv.preset = KvPreset::quality;
+        std::vector<std::vector<float>> of_both;
+        for (const SessionOptions& options : {exact, sealed}) {
+            const auto reference = last_logits(*open.model, options, tokens.size(), tokens);
+            EXPECT_EQ(reference, last_logits(*open.model, options, 1, tokens));
+            SessionOptions other = options;
+            other.micro_batch = 17;
+            other.threads = 2;
+            EXPECT_EQ(reference, last_logits(*open.model, other, 97, tokens));
+            of_both.push_back(reference);
+        }
+        for (size_t id = 0; id < of_both[0].size(); ++id)
+            EXPECT_NEAR(of_both[1][id], of_both[0][id], 0.25 * deviation_of(of_both[0]));
+    }
+}
+
+TEST(SlidingWindows, AWindowThatReachesTheBeginningIsNone) {
+    const OpenModel wide = open_tiny(mini_gemma(kTinyTokens), TensorType::f32),
+                    none = open_tiny(mini_gemma(kTinyTokens, 1u), TensorType::f32),
+                    narrow = open_tiny(mini_gemma(kTinyTokens - 1), TensorType::f32);
+    ASSERT_TRUE(wide.model && none.model && narrow.model);
+    const auto logits = last_logits(*none.model, {}, kTinyTokens);
+    EXPECT_EQ(logits, last_logits(*wide.model, {}, kTinyTokens));
+    EXPECT_NE(logits, last_logits(*narrow.model, {}, kTinyTokens));
+}
+
+TEST(SlidingWindows, TheirLayersMayBeListed) {
+    const auto logits_of = [](TinyModel::Value pattern) {
+        const OpenModel open = open_tiny(mini_gemma(kTinyWindow, pattern), TensorType::f32);
+        return open.model ? last_logits(*open.model, {}, kTinyTokens) : std::vector<float>{};
+    };
+    EXPECT_EQ(logits_of(2u), logits_of(std::vector<bool>{true, false}));
+    EXPECT_NE(logits_of(2u), logits_of(std::vector<bool>{false, true}));
+    EXPECT_NE(logits_of(2u), logits_of(std::vector<bool>{false, false}));
+}
+
+TEST(TinyModels, TheFileForThePagesTestsIsWhatTheGeneratorMakes) {
+    EXPECT_EQ(make_tiny_model(*find_tiny_model("gemma2-mini"), TensorType::q4_0),
+              read_file("tests/fixtures/gemma2-mini-q4_0.gguf"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, Architectures, testing::ValuesIn(tiny_models()), [](const auto& info) {
+    std::string name = info.param.name;
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+});
+
+}  // namespace
+}  // namespace strata
