@@ -69,17 +69,18 @@ Result<std::vector<TokenKind>> read_kinds(const GgufFile& file, size_t n_tokens)
     return kinds;
 }
 
-// Files from older converters have chat markers as ordinary or user-defined tokens. As such, a person could type them,
-// or a template could not write them; llama.cpp takes them for control tokens too.
+// Some files have chat markers as ordinary or user-defined tokens (Phi-3: </s>). As such, a person could type them, or
+// a template could not write them; llama.cpp takes them for control tokens too. In Gemma, </s> is a tag of HTML.
 void restore_control_tokens(Vocabulary& vocabulary) {
     constexpr std::string_view kMarkers[] = {"<|im_start|>",       "<|im_end|>",      "<|eot_id|>",
                                              "<|eom_id|>",         "<|end_of_text|>", "<|end|>",
                                              "<|endoftext|>",      "<end_of_turn>",   "<start_of_turn>",
                                              "<end_of_utterance>", "<EOT>",           "<｜end▁of▁sentence｜>"};
+    const auto& tokens = vocabulary.tokens;
+    const bool has_html = std::find(tokens.begin(), tokens.end(), "<eos>") != tokens.end();
     for (size_t id = 0; id < vocabulary.kinds.size(); ++id) {
-        const bool is_marker =
-            std::find(std::begin(kMarkers), std::end(kMarkers), vocabulary.tokens[id]) != std::end(kMarkers);
-        if (is_marker) vocabulary.kinds[id] = TokenKind::control;
+        const bool is_marker = std::find(std::begin(kMarkers), std::end(kMarkers), tokens[id]) != std::end(kMarkers);
+        if (is_marker || (tokens[id] == "</s>" && !has_html)) vocabulary.kinds[id] = TokenKind::control;
     }
 }
 
