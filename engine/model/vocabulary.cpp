@@ -69,6 +69,14 @@ Result<std::vector<TokenKind>> read_kinds(const GgufFile& file, size_t n_tokens)
     return kinds;
 }
 
+// Floats, or in some files integers; none where the file says nothing.
+std::vector<float> read_scores(const GgufFile& file) {
+    constexpr const char* kKey = "tokenizer.ggml.scores";
+    if (auto scores = file.floats(kKey)) return std::move(*scores);
+    const auto integers = file.integers(kKey).value_or(std::vector<int64_t>{});
+    return {integers.begin(), integers.end()};
+}
+
 // Some files have chat markers as ordinary or user-defined tokens (Phi-3: </s>). As such, a person could type them, or
 // a template could not write them; llama.cpp takes them for control tokens too. In Gemma, </s> is a tag of HTML.
 void restore_control_tokens(Vocabulary& vocabulary) {
@@ -130,7 +138,7 @@ Result<Tokenizer> open_tokenizer(const GgufFile& file) {
     vocabulary.model = *model;
     vocabulary.pre_tokenizer = file.string("tokenizer.ggml.pre").value_or("");
     vocabulary.tokens = file.strings("tokenizer.ggml.tokens").value_or(std::vector<std::string_view>{});
-    vocabulary.scores = file.floats("tokenizer.ggml.scores").value_or(std::vector<float>{});
+    vocabulary.scores = read_scores(file);
     vocabulary.merges = file.strings("tokenizer.ggml.merges").value_or(std::vector<std::string_view>{});
     auto kinds = read_kinds(file, vocabulary.tokens.size());
     if (!kinds) return kinds.error();

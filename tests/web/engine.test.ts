@@ -34,7 +34,7 @@ async function drain(pieces: AsyncIterable<Piece>): Promise<{ text: string; end:
   for await (const piece of pieces) {
     if (piece.kind === 'text') text += piece.text;
     else if (piece.kind === 'reading') reading.push(piece.done);
-    else end = piece;
+    else if (piece.kind === 'end') end = piece;
   }
   if (!end) throw new Error('the stream had no end piece');
   return { text, end, reading };

@@ -143,7 +143,8 @@ async function showBlock(name, block) {
 }
 
 async function writeAll() {
-  const reserved = ['<unk>', ...control, ...userDefined, ...bytes];
+  // llama.cpp takes some texts for control tokens wherever they are in a vocabulary.
+  const reserved = ['<unk>', ...control, ...userDefined, ...bytes, '<|eot_id|>', '<|end|>', '<end_of_turn>', '<fim_prefix>'];
   const trained = { ...trainByteLevel(reserved), ...trainSentencePiece(reserved), control, user_defined: userDefined };
   writeFileSync(golden('synthetic.json'), json(trained));
   const found = [];

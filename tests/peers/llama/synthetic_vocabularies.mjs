@@ -59,14 +59,17 @@ export function trainByteLevel(reserved) {
   return { merges: made, words: words.filter((word) => !known.has(word)) };
 }
 
-/** Pieces, the best first. */
+/**
+ * Pieces, the best first. None has a "<" or ">": llama.cpp merges what a person typed to the control token of the same text
+ * where the pieces in between are tokens; our engine never does.
+ */
 export function trainSentencePiece(reserved) {
   const words = texts().map((text) => [...text.replaceAll(' ', '▁')].filter((c) => !/\p{Surrogate}/u.test(c)));
   const frequency = new Map();
   for (const character of words.flat()) frequency.set(character, (frequency.get(character) ?? 0) + 1);
   const common = [...frequency].filter(([, n]) => n > 3).map(([character]) => character);
   const made = train(
-    words.map((word) => word.filter((character) => frequency.get(character) > 3)),
+    words.map((word) => word.filter((character) => !/[<>]/.test(character) && frequency.get(character) > 3)),
     merges / 2,
     reserved,
   );
