@@ -204,7 +204,7 @@ class InProcessEngine implements Engine {
   }
 
   async countTokens(text: string): Promise<number> {
-    return this.#need().native.encode(text, false, []).length;
+    return this.#need().native.encode(wellFormed(text), false, []).length;
   }
 
   async close(): Promise<void> {
@@ -232,7 +232,7 @@ class InProcessEngine implements Engine {
 
   #appendText(text: string): Prompt {
     const { native } = this.#need();
-    const tokens = withBos(native, native.encode(text, false, []));
+    const tokens = withBos(native, native.encode(wellFormed(text), false, []));
     return { tokens, turns: [], before: 0, opening: '' };
   }
 
@@ -468,8 +468,11 @@ function encode(native: NativeEngine, rendered: Rendered, from: number, to: numb
     at = position;
     literal.push(bytes, bytes + utf8Length(String.fromCodePoint(rendered.text.codePointAt(position)!)));
   }
-  return native.encode(rendered.text.slice(from, to), true, literal);
+  return native.encode(wellFormed(rendered.text.slice(from, to)), true, literal);
 }
+
+/** Half a surrogate pair, which has no UTF-8, becomes U+FFFD, as TextEncoder does it. */
+const wellFormed = (text: string) => text.replace(/\p{Surrogate}/gu, '\ufffd');
 
 const utf8Length = (text: string) => new TextEncoder().encode(text).length;
 

@@ -21,9 +21,9 @@ const kind = { normal: 1, unknown: 2, control: 3, userDefined: 4, byte: 6 };
 
 /** Names, and what engine/tokenizer reads them as: names that are read alike are compared on fewer texts. */
 const preTokenizers = () =>
-  [...readFileSync(file('engine/tokenizer/pre_tokenizer.cpp'), 'utf8').matchAll(/^ {4}\{"(.+?)", (Grammar::.+)\},$/gm)].map(
-    ([, name, rules]) => ({ name, rules }),
-  );
+  [
+    ...readFileSync(file('engine/tokenizer/pre_tokenizer.cpp'), 'utf8').matchAll(/^ {4}\{"(.+?)", (Grammar::.+)\},$/gm),
+  ].map(([, name, rules]) => ({ name, rules }));
 
 const control = ['<|im_start|>', '<|im_end|>', '<|endoftext|>', '<s>', '</s>'];
 const userDefined = ['<think>', '</think>', '\n\n\n', '    '];
@@ -144,7 +144,16 @@ async function showBlock(name, block) {
 
 async function writeAll() {
   // llama.cpp takes some texts for control tokens wherever they are in a vocabulary.
-  const reserved = ['<unk>', ...control, ...userDefined, ...bytes, '<|eot_id|>', '<|end|>', '<end_of_turn>', '<fim_prefix>'];
+  const reserved = [
+    '<unk>',
+    ...control,
+    ...userDefined,
+    ...bytes,
+    '<|eot_id|>',
+    '<|end|>',
+    '<end_of_turn>',
+    '<fim_prefix>',
+  ];
   const trained = { ...trainByteLevel(reserved), ...trainSentencePiece(reserved), control, user_defined: userDefined };
   writeFileSync(golden('synthetic.json'), json(trained));
   const found = [];

@@ -53,8 +53,8 @@ export const toByteLevel = (text) => [...Buffer.from(text)].map((byte) => charac
 export function trainByteLevel(reserved) {
   const made = train(texts().map(toByteLevel), merges, reserved);
   const known = new Set([...characterOf, ...made.map((merge) => merge.replace(' ', ''))]);
-  const words = ['Hello', ' world', ' the', 'camelCaseWord', '123', ' MIR', '\n\n', 'https', '世界', ' don'].map((word) =>
-    toByteLevel(word).join(''),
+  const words = ['Hello', ' world', ' the', 'camelCaseWord', '123', ' MIR', '\n\n', 'https', '世界', ' don'].map(
+    (word) => toByteLevel(word).join(''),
   );
   return { merges: made, words: words.filter((word) => !known.has(word)) };
 }

@@ -209,7 +209,8 @@ export class Chat {
       if (isBudgetFull(error)) end.reason = 'budget_full';
       throw error;
     } finally {
-      if (said.text !== '' || said.reasoning || end.reason === 'end_of_turn') await this.#finishAnswer(index, said, end);
+      if (said.text !== '' || said.reasoning || end.reason === 'end_of_turn')
+        await this.#finishAnswer(index, said, end);
       await this.#look();
     }
   }
@@ -390,7 +391,11 @@ export class Chat {
     const { turns } = this.conversation.value;
     if (this.activity.value.kind !== 'answering' || turns.length === 0) return;
     const reasoning = this.liveReasoning.value;
-    void this.#saveTurn(turns.length - 1, { role: 'assistant', text: this.live.value, ...(reasoning && { reasoning }) });
+    void this.#saveTurn(turns.length - 1, {
+      role: 'assistant',
+      text: this.live.value,
+      ...(reasoning && { reasoning }),
+    });
   }
 
   async #save(index: number): Promise<void> {
