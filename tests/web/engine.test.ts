@@ -163,6 +163,17 @@ describe('special tokens', () => {
     expect(asText).toBeGreaterThan(12);
   });
 
+  test('stay text beside half a surrogate pair, which is read as U+FFFD', async () => {
+    const positions = async (text: string) => {
+      await drain(engine.read([user(text)]));
+      return (await engine.stats()).positions;
+    };
+    expect(await engine.countTokens('a\ud83db')).toBe(await engine.countTokens('a\ufffdb'));
+    const broken = await positions(`\ud83d${marked}\udc00`);
+    await engine.reset();
+    expect(broken).toBe(await positions(`\ufffd${marked}\ufffd`));
+  });
+
   test('stay text in a prompt without template', async () => {
     const { end } = await say(marked, { maxTokens: 1 });
     expect(end.promptTokens).toBe(await engine.countTokens(marked));

@@ -19,8 +19,9 @@ class Native {
   reserve() {
     return true;
   }
+  #bytes = new Uint8Array(16);
   bytes() {
-    return new Uint8Array(16);
+    return this.#bytes;
   }
   open() {}
   openSession() {
@@ -111,6 +112,7 @@ test('an answer that was stopped while it was thought about goes on thinking', a
 
 test('a template that begins the reasoning itself leaves only its end to the model', async () => {
   Native.template = `${dropsReasoning}{% if add_generation_prompt %}<think>\n{% endif %}`;
+  await engine.load({ kind: 'file', file });
   Native.script = ['Two.\n</think>Four.'];
   expect(await answer([user('2 + 2?')])).toEqual({ role: 'assistant', content: 'Four.', reasoning: 'Two.\n' });
 });
