@@ -35,6 +35,9 @@ std::string conversation_text(const ChatFormat& format, const json& messages, co
         if (role == "system") {
             system = content;
         } else if (role == "assistant") {
+            // What the model thought stays in memory here; templates that begin it leave that out of the past.
+            constexpr std::string_view kThink = "<think>\n";
+            if (text.ends_with(kThink)) text.erase(text.size() - kThink.size());
             text += lead + content;
         } else {
             text += turn_text(format, bos, eos, {first, system, content}).text;
