@@ -76,7 +76,7 @@ ChatFormat smol_lm3(std::string_view source, const std::tm& today) {
     if (contains(source, "Today Date: ")) format.system_before += "Today Date: " + date(today, "%d %B %Y") + "\n";
     format.system_before += "Reasoning Mode: /think\n\n## Custom Instructions\n\n";
     format.system_after = "\n\n<|im_end|>\n";
-    format.always_system = true;
+    format.always_system = format.trims_system_end = true;
     if (const auto rest = literal_between(source, kName, "\\n\\n\""))
         format.default_system = std::string(kName) + *rest;
     return format;
@@ -351,7 +351,7 @@ TurnText turn_text(const ChatFormat& format, std::string_view bos, std::string_v
     Writer writer{bos, eos, {}};
     const auto write_system = [&] {
         writer.fixed_part(format.system_before);
-        writer.message(format.trims_system ? trimmed(given) : given);
+        writer.message(format.trims_system ? trimmed(given) : format.trims_system_end ? trimmed_end(given) : given);
         writer.fixed_part(format.system_after);
     };
     if (!turn.first) writer.fixed_part(format.answer_after);

@@ -24,6 +24,7 @@ struct ChatFormat {
     bool always_system = false;                     // a system turn is there, even an empty one
     bool system_in_user = false;                    // the system prompt is a part of the first user message
     bool trims_system = false, trims_user = false;  // white space around messages is not part of them
+    bool trims_system_end = false;                  // … after the system prompt only
     bool trims_jointly = false;                     // … around the system prompt and the first message together
     bool writes_bos = false;                        // also where the file does not ask for it
     std::string stop;                               // ends an answer where no token does; "" none
