@@ -72,12 +72,12 @@ public:
         const ChosenFormat chosen = choose_chat_format(model_);
         report_fallback(chosen);
         format_ = chosen.format;
-        if (*format_->stop) arguments_.generation.stop.push_back(format_->stop);
+        if (!format_.stop.empty()) arguments_.generation.stop.push_back(format_.stop);
     }
 
     Status answer(const std::string& message) {
         const bool first = session_->position() == 0;
-        const auto tokens = encode_turn(*format_, model_.tokenizer(), {first, arguments_.system, message});
+        const auto tokens = encode_turn(format_, model_.tokenizer(), {first, arguments_.system, message});
         warn_at_trained_length(int64_t(tokens.size()));
         timing_ = {};
         const auto read = read_tokens(*session_, tokens, timing_);
@@ -115,7 +115,7 @@ private:
 
     const Model& model_;
     ChatArguments arguments_;
-    const ChatFormat* format_ = nullptr;
+    ChatFormat format_;
     std::unique_ptr<Session> session_;
     Timing timing_;
 };

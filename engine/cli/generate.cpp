@@ -47,8 +47,8 @@ int run(GenerateArguments arguments) {
     if (arguments.chat) {
         const ChosenFormat chosen = choose_chat_format(model);
         report_fallback(chosen);
-        if (*chosen.format->stop) arguments.generation.stop.push_back(chosen.format->stop);
-        tokens = encode_turn(*chosen.format, model.tokenizer(), {true, arguments.system, *prompt});
+        if (!chosen.format.stop.empty()) arguments.generation.stop.push_back(chosen.format.stop);
+        tokens = encode_turn(chosen.format, model.tokenizer(), {true, arguments.system, *prompt});
     } else {
         tokens = prompt_tokens(model.tokenizer(), *prompt);
     }

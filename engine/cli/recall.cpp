@@ -72,7 +72,7 @@ Result<Parts> make_parts(const Model& model, const RecallArguments& arguments) {
         for (const int64_t age : arguments.ages) {
             RecallTask task{form, age, arguments.n_questions, arguments.seed, {}};
             task.encode_turn = [&](bool first, std::string_view message) {
-                return encode_turn(*chosen.format, tokenizer, {first, "", message});
+                return encode_turn(chosen.format, tokenizer, {first, "", message});
             };
             auto contexts = recall_contexts(tokenizer, filler, task);
             if (!contexts)

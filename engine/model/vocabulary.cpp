@@ -4,12 +4,13 @@
 #include <limits>
 
 #include "engine/model/model.h"
+#include "engine/tokenizer/pre_tokenizer.h"
 
 namespace strata {
 namespace {
 
-// Tokens that end an answer, by their text: most files name only one of theirs. Each counts only where the file's own
-// vocabulary has it as a control token.
+// Tokens that end an answer, by their text: most files name only one of theirs. Each counts only where it is a control
+// token in the file's own vocabulary; see restore_control_tokens.
 constexpr std::string_view kEndTexts[] = {
     "<|im_end|>",             // ChatML: Qwen, SmolLM
     "<|eot_id|>",             // Llama 3, end of turn
@@ -68,6 +69,29 @@ Result<std::vector<TokenKind>> read_kinds(const GgufFile& file, size_t n_tokens)
     return kinds;
 }
 
+// Floats, or in some files integers; none where the file says nothing.
+std::vector<float> read_scores(const GgufFile& file) {
+    constexpr const char* kKey = "tokenizer.ggml.scores";
+    if (auto scores = file.floats(kKey)) return std::move(*scores);
+    const auto integers = file.integers(kKey).value_or(std::vector<int64_t>{});
+    return {integers.begin(), integers.end()};
+}
+
+// Some files have chat markers as ordinary or user-defined tokens (Phi-3: </s>). As such, a person could type them, or
+// a template could not write them; llama.cpp takes them for control tokens too. In Gemma, </s> is a tag of HTML.
+void restore_control_tokens(Vocabulary& vocabulary) {
+    constexpr std::string_view kMarkers[] = {"<|im_start|>",       "<|im_end|>",      "<|eot_id|>",
+                                             "<|eom_id|>",         "<|end_of_text|>", "<|end|>",
+                                             "<|endoftext|>",      "<end_of_turn>",   "<start_of_turn>",
+                                             "<end_of_utterance>", "<EOT>",           "<｜end▁of▁sentence｜>"};
+    const auto& tokens = vocabulary.tokens;
+    const bool has_html = std::find(tokens.begin(), tokens.end(), "<eos>") != tokens.end();
+    for (size_t id = 0; id < vocabulary.kinds.size(); ++id) {
+        const bool is_marker = std::find(std::begin(kMarkers), std::end(kMarkers), tokens[id]) != std::end(kMarkers);
+        if (is_marker || (tokens[id] == "</s>" && !has_html)) vocabulary.kinds[id] = TokenKind::control;
+    }
+}
+
 bool contains_ignoring_case(std::string_view text, std::string_view lower) {
     const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
     return std::search(text.begin(), text.end(), lower.begin(), lower.end(), same) != text.end();
@@ -114,14 +138,15 @@ Result<Tokenizer> open_tokenizer(const GgufFile& file) {
     vocabulary.model = *model;
     vocabulary.pre_tokenizer = file.string("tokenizer.ggml.pre").value_or("");
     vocabulary.tokens = file.strings("tokenizer.ggml.tokens").value_or(std::vector<std::string_view>{});
-    vocabulary.scores = file.floats("tokenizer.ggml.scores").value_or(std::vector<float>{});
+    vocabulary.scores = read_scores(file);
     vocabulary.merges = file.strings("tokenizer.ggml.merges").value_or(std::vector<std::string_view>{});
     auto kinds = read_kinds(file, vocabulary.tokens.size());
     if (!kinds) return kinds.error();
     vocabulary.kinds = std::move(*kinds);
+    restore_control_tokens(vocabulary);
 
-    // SentencePiece names its tokens by default, and starts texts with <s>; so does Llama 3, whose oldest files forget
-    // to say so.
+    // SentencePiece names its tokens by default, and starts texts with <s>; so do families like Llama 3, whose oldest
+    // files forget to say so.
     const bool is_sentence_piece = *model == "llama";
     const auto by_default = [&](std::string_view text) {
         return is_sentence_piece ? find_special(vocabulary, text) : -1;
@@ -130,8 +155,9 @@ Result<Tokenizer> open_tokenizer(const GgufFile& file) {
     vocabulary.eos = read_id(file, "tokenizer.ggml.eos_token_id", by_default("</s>"));
     vocabulary.unknown = read_id(file, "tokenizer.ggml.unknown_token_id", by_default("<unk>"));
     vocabulary.eot = read_id(file, "tokenizer.ggml.eot_token_id", -1);
-    vocabulary.add_bos = file.boolean("tokenizer.ggml.add_bos_token")
-                             .value_or(is_sentence_piece || vocabulary.pre_tokenizer == "llama-bpe");
+    const PreTokenizer* pre_tokenizer = find_pre_tokenizer(vocabulary.pre_tokenizer);
+    const bool starts_with_bos = is_sentence_piece || (pre_tokenizer != nullptr && pre_tokenizer->adds_bos);
+    vocabulary.add_bos = file.boolean("tokenizer.ggml.add_bos_token").value_or(starts_with_bos);
     vocabulary.add_eos = file.boolean("tokenizer.ggml.add_eos_token").value_or(false);
     vocabulary.add_space_prefix = file.boolean("tokenizer.ggml.add_space_prefix").value_or(is_sentence_piece);
     vocabulary.end_of_generation = end_of_generation(file, vocabulary);

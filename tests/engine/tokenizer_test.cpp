@@ -158,6 +158,18 @@ TEST(PreTokenizer, CutsWhereEachFamilyDoes) {
     EXPECT_EQ(words("deepseek-coder", "x\n\nx 11 .."), "x·\n·\n·x· ·1·1· ..");
     EXPECT_EQ(words("deepseek-coder", "a你好b, 你 = c"), "a·你好·b·,· ·你· =· c");
     EXPECT_EQ(words("qwen2", "e\u0301 \xFF\xFE"), "e·\u0301· \xFF\xFE");
+    EXPECT_EQ(words("qwen35", "e\u0301 x"), "e\u0301· x");
+    EXPECT_EQ(words("minicpm5", "a1234"), "a·123·4");
+    EXPECT_EQ(words("seed-coder", "..\n\nx"), "..·\n\n·x");
+    EXPECT_EQ(words("gpt-4o", "HTTPServer's camelCase 1234 //\n"), "HTTPServer's· camel·Case· ·123·4· //\n");
+    EXPECT_EQ(words("gpt-4o", "ÉCOLE École COLÉ"), "É·COLE· École· COLÉ");
+    EXPECT_EQ(words("tekken", "it's 12"), "it·'s· ·1·2");
+    EXPECT_EQ(words("falcon", "a+b 12345 x's"), "a·+·b· ·123·45· x·'·s");
+    EXPECT_EQ(words("default", "12 1234`"), "12· ·123·4·`");
+    EXPECT_EQ(words("deepseek-llm", "x  \ny 123 你好"), "x·  ·\n·y· ·123· ·你好");
+    EXPECT_EQ(words("deepseek-v3", "foo.bar 1234 かな "), "foo·.bar· ·123·4· ·かな· ");
+    EXPECT_EQ(words("viking", "a1, b|c"), "a·1·,· b·|·c");
+    EXPECT_EQ(words("bloom", "a1, b|c"), "a1·,· b·|·c");
 }
 
 TEST(Tokenizer, MergesLikeASlowTwin) {
@@ -202,7 +214,9 @@ std::string random_bytes(std::mt19937& random, size_t size) {
 
 TEST(Tokenizer, AnyBytesComeBackFromDecode) {
     std::mt19937 random(2);
-    for (const char* pre_tokenizer : {"gpt-2", "mpt", "smollm", "starcoder", "llama-bpe", "qwen2", "deepseek-coder"}) {
+    for (const char* pre_tokenizer :
+         {"gpt-2", "smollm", "llama-bpe", "minicpm5", "qwen2", "qwen35", "seed-coder", "gpt-4o", "tekken",
+          "deepseek-coder", "deepseek-llm", "deepseek-v3", "falcon", "default", "bloom", "viking"}) {
         const SmallBpe small(pre_tokenizer);
         const Tokenizer tokenizer = small.open();
         for (int round = 0; round < 200; ++round) {
@@ -232,6 +246,21 @@ TEST(Tokenizer, ALongWordIsNotSlow) {
     const SmallSentencePiece small({{"a", -1}, {"aa", -2}, {"aaaa", -3}});
     EXPECT_EQ(small.open().encode(hostile).size(), hostile.size() / 4 + 3);  // the added space is three bytes
     // Takes .4 s, sanitised 5 s. A quadratic merge would take hours.
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
+}
+
+TEST(PreTokenizer, ALongTextIsNotSlow) {
+    const auto begin = std::chrono::steady_clock::now();
+    const std::string spaces(1 << 20, ' '), letters(1 << 20, 'A');
+    for (const char* name :
+         {"gpt-2", "llama-bpe", "qwen35", "gpt-4o", "deepseek-llm", "deepseek-v3", "falcon", "viking"}) {
+        for (const std::string& text : {spaces + "x", letters + "1", "É" + letters, "1" + spaces + "." + spaces}) {
+            size_t size = 0;
+            for_each_word(find_pre_tokenizer(name)->grammar, text, [&](std::string_view word) { size += word.size(); });
+            EXPECT_EQ(size, text.size());
+        }
+    }
+    // Takes 1 s. Quadratic steps would take hours.
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
 }
 
@@ -374,9 +403,8 @@ TEST(Tokenizer, VocabulariesThatCannotBeUsedAreErrors) {
     using V = Vocabulary;
     constexpr ErrorCode kCorrupt = ErrorCode::corrupt_file, kUnsupported = ErrorCode::unsupported_tokenizer;
     expect_error(changed(bpe.vocabulary, [](V& v) { v.model = "t5"; }), kUnsupported, "\"t5\"");
-    expect_error(changed(bpe.vocabulary, [](V& v) { v.pre_tokenizer = "tekken"; }), kUnsupported, "\"tekken\"");
-    expect_error(changed(bpe.vocabulary, [](V& v) { v.pre_tokenizer = "tekken"; }), kUnsupported,
-                 "gpt-2, mpt, smollm, starcoder, llama-bpe, qwen2, deepseek-coder");
+    expect_error(changed(bpe.vocabulary, [](V& v) { v.pre_tokenizer = "tekken9"; }), kUnsupported, "\"tekken9\"");
+    expect_error(changed(bpe.vocabulary, [](V& v) { v.pre_tokenizer = "x"; }), kUnsupported, "known are gpt-2, phi-2");
     expect_error(changed(bpe.vocabulary, [](V& v) { v.pre_tokenizer = ""; }), kUnsupported, "names no pre-tokenizer");
     expect_error(changed(bpe.vocabulary, [](V& v) { v.merges.clear(); }), kCorrupt, "no merges");
     expect_error(changed(bpe.vocabulary, [](V& v) { v.merges[1] = "ab"; }), kCorrupt, "merge 1");
@@ -408,8 +436,9 @@ TEST(OpenTokenizer, FillsInWhatAFileLeavesOut) {
     EXPECT_TRUE(tokenizer->wants_bos());
     EXPECT_TRUE(tokenizer->is_end_of_generation(1));
     EXPECT_TRUE(tokenizer->is_end_of_generation(4));
-    EXPECT_FALSE(tokenizer->is_end_of_generation(5));  // looks like one, but is an ordinary token in this file
-    EXPECT_EQ(tokenizer->encode("a"), (Ids{0, 3}));    // the added space is unknown here
+    EXPECT_TRUE(tokenizer->is_end_of_generation(5));  // an ordinary token in this file, but that is a mistake
+    EXPECT_TRUE(tokenizer->is_control(5));
+    EXPECT_EQ(tokenizer->encode("a"), (Ids{0, 3}));  // the added space is unknown here
 }
 
 GgufBuilder bpe_file(int n_more) {

@@ -139,7 +139,7 @@ const seeds = {
       "don'T é 你好 🦙 ½ \u00a0\u3000x",
       '\t\r\n  \r\n x',
     ].flatMap((sample, i) =>
-      [0, 1, 2, 3, 4, 5, 6].map((subject) => [
+      Array.from({ length: 18 }, (_, subject) => [
         `text${i}_${subject}`,
         Buffer.concat([u8(subject), u8(i), Buffer.from(sample), u8(0xf0), u8(0x9f)]),
       ]),

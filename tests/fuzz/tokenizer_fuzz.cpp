@@ -13,7 +13,10 @@ namespace {
 
 using namespace strata;
 
+// One for each grammar. New ones go to the end: what the corpus means must stay.
 constexpr const char* kPreTokenizers[] = {"gpt-2", "smollm", "llama-bpe", "qwen2", "deepseek-coder"};
+constexpr const char* kMorePreTokenizers[] = {"minicpm5",     "qwen35",      "seed-coder", "gpt-4o", "tekken", "falcon",
+                                              "deepseek-llm", "deepseek-v3", "default",    "viking", "bloom"};
 constexpr std::string_view kVisibleSpace = "\xE2\x96\x81";
 
 // A tokenizer, and the vocabulary that it borrows.
@@ -25,11 +28,12 @@ struct Subject {
 
 std::vector<Subject> make_subjects() {
     std::vector<Subject> subjects;
-    for (const char* name : kPreTokenizers) {
+    const auto add_bpe = [&](const char* name) {
         auto bpe = std::make_unique<SmallBpe>(name);
         Tokenizer tokenizer = bpe->open();
         subjects.push_back({std::move(bpe), nullptr, std::move(tokenizer)});
-    }
+    };
+    for (const char* name : kPreTokenizers) add_bpe(name);
     // One whose words can be cut at spaces, and one that has a token across a space.
     const std::vector<std::pair<std::string, float>> pieces = {
         {"a", -1}, {"aa", -2}, {"ab", -2}, {"▁", -3}, {"▁a", -1}};
@@ -41,6 +45,7 @@ std::vector<Subject> make_subjects() {
         Tokenizer tokenizer = small->open();
         subjects.push_back({nullptr, std::move(small), std::move(tokenizer)});
     }
+    for (const char* name : kMorePreTokenizers) add_bpe(name);
     return subjects;
 }
 

@@ -48,7 +48,9 @@ class FakeEngine implements Engine {
       if (word === 'die') throw new StrataError('worker_died', 'The worker stopped.');
       if (word === 'wait') await new Promise<void>((go) => signal?.addEventListener('abort', () => go()));
       if (signal?.aborted) break;
-      yield { kind: 'text', text: word, positions: 3 + ++said };
+      const positions = 3 + ++said;
+      if (word.startsWith('think:')) yield { kind: 'reasoning', text: word.slice(6), positions };
+      else yield { kind: 'text', text: word, positions };
     }
     const reason = signal?.aborted ? 'aborted' : 'end_of_turn';
     yield { kind: 'end', reason, promptTokens: 3, generatedTokens: said, firstTokenMs: 5, tokensPerSecond: 40 };
@@ -127,6 +129,33 @@ describe('talking', () => {
     expect(shown()).toEqual(['A story', 'Once ']);
     expect(chat.conversation.value.turns[1]!.end!.reason).toBe('aborted');
     expect(chat.fault.value).toBeUndefined();
+  });
+
+  test('what the model thinks is kept beside its answer, and given back with it', async () => {
+    FakeEngine.answer = ['think:Who ', 'think:is it?', '\n\nHello.'];
+    await chat.send('Hi');
+    const turn = { role: 'assistant', text: '\n\nHello.', reasoning: 'Who is it?' };
+    expect(chat.conversation.value.turns[1]).toMatchObject(turn);
+    expect((await store.load(chat.conversation.value.id))!.turns[1]).toMatchObject(turn);
+    await chat.send('Ho');
+    expect(FakeEngine.generated.at(-1)![1]).toEqual({
+      role: 'assistant',
+      content: '\n\nHello.',
+      reasoning: 'Who is it?',
+    });
+  });
+
+  test('an answer that is stopped while the model thinks goes on thinking', async () => {
+    FakeEngine.answer = ['think:Hm', 'wait'];
+    const sent = chat.send('Hi');
+    await expect.poll(() => chat.liveReasoning.value).toBe('Hm');
+    await chat.stop();
+    await sent;
+    expect(chat.conversation.value.turns[1]).toMatchObject({ text: '', reasoning: 'Hm', end: { reason: 'aborted' } });
+    FakeEngine.answer = ['think:m.', 'Yes.'];
+    await chat.continueAnswer();
+    expect(FakeEngine.generated.at(-1)![1]).toEqual({ role: 'assistant', content: '', reasoning: 'Hm' });
+    expect(chat.conversation.value.turns[1]).toMatchObject({ text: 'Yes.', reasoning: 'Hmm.' });
   });
 
   test('another answer takes the place of the last one', async () => {

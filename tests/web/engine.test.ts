@@ -34,7 +34,7 @@ async function drain(pieces: AsyncIterable<Piece>): Promise<{ text: string; end:
   for await (const piece of pieces) {
     if (piece.kind === 'text') text += piece.text;
     else if (piece.kind === 'reading') reading.push(piece.done);
-    else end = piece;
+    else if (piece.kind === 'end') end = piece;
   }
   if (!end) throw new Error('the stream had no end piece');
   return { text, end, reading };
@@ -161,6 +161,17 @@ describe('special tokens', () => {
     await drain(engine.read([user(marked)]));
     expect((await engine.stats()).positions - plain).toBe(asText - other);
     expect(asText).toBeGreaterThan(12);
+  });
+
+  test('stay text beside half a surrogate pair, which is read as U+FFFD', async () => {
+    const positions = async (text: string) => {
+      await drain(engine.read([user(text)]));
+      return (await engine.stats()).positions;
+    };
+    expect(await engine.countTokens('a\ud83db')).toBe(await engine.countTokens('a\ufffdb'));
+    const broken = await positions(`\ud83d${marked}\udc00`);
+    await engine.reset();
+    expect(broken).toBe(await positions(`\ufffd${marked}\ufffd`));
   });
 
   test('stay text in a prompt without template', async () => {

@@ -133,6 +133,8 @@ export const text = {
     interrupted: 'Interrupted: the tab or the engine went away',
     atLimit: 'Stopped at the longest answer set in Settings',
     budgetFull: 'Paused: the memory budget is full',
+    thinking: 'Thinking',
+    thought: 'What it thought first',
     silent: 'The model ended its answer without a word.',
     unanswered: 'Not answered yet.',
     answerNow: 'Answer now',

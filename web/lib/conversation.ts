@@ -2,6 +2,7 @@
 // History is append-only: what is in memory is never rendered again. Only the text after the last message that stays is
 // taken from the template, even where the template would now write the past differently.
 import type { ChatTemplate, Rendered } from './chat_template';
+import { wholeText } from './reasoning';
 import { type Message, type SavedTurn, StrataError } from './types';
 
 /** A message in memory. Its tokens begin where those of the turn before end, and include what the template wrote before it. */
@@ -25,10 +26,12 @@ export function commonTurns(turns: Turn[], messages: Message[]): number {
   return common;
 }
 
-// Pages trim what they show; an answer is still the same answer.
+// Pages trim what they show, and may hold reasoning in its tags; an answer is still the same answer.
 function same(a: Message, b: Message): boolean {
   if (a.role !== b.role) return false;
-  return a.content === b.content || (a.role === 'assistant' && a.content.trim() === b.content.trim());
+  if (a.role !== 'assistant') return a.content === b.content;
+  if (wholeText(a).trim() === wholeText(b).trim()) return true;
+  return a.content.trim() === b.content.trim() && (a.reasoning ?? '').trim() === (b.reasoning ?? '').trim();
 }
 
 /** What brings memory from `turns` to `messages`, and with `answer` to the point where the model answers. */

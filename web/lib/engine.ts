@@ -4,6 +4,7 @@ import type { EngineModule, Failure, NativeEngine, SessionOptions } from '../../
 import { type ChatTemplate, chatTemplate, type Rendered } from './chat_template';
 import { type Continuation, continuation, type Turn } from './conversation';
 import { openSource, readInto, throwIfAborted } from './model_source';
+import { type AnswerPart, ReasoningSplitter } from './reasoning';
 import { checkSnapshot } from './snapshot';
 import { pause, Turnstile } from './tasks';
 import {
@@ -113,8 +114,9 @@ class InProcessEngine implements Engine {
         throw new StrataError('invalid_argument', 'The prompt is empty: there is nothing to answer.');
       const { signal, stop = [], ...sampling } = options;
       check(native.start({ ...sampling, stop: isText ? stop : [...template.stop, ...stop] }));
-      const remember = isText ? () => {} : (text: string) => this.#remember(prompt, goesOn, text);
-      yield* this.#answer(prompt, remember, started, signal);
+      const said = isText ? undefined : new Said(goesOn ? input.at(-1)! : prompt);
+      const remember = () => said && this.#remember(prompt, goesOn, said);
+      yield* this.#answer(prompt, said ?? new Said(), remember, started, signal);
     } catch (error) {
       throw this.#asStrataError(error);
     } finally {
@@ -202,7 +204,7 @@ class InProcessEngine implements Engine {
   }
 
   async countTokens(text: string): Promise<number> {
-    return this.#need().native.encode(text, false, []).length;
+    return this.#need().native.encode(wellFormed(text), false, []).length;
   }
 
   async close(): Promise<void> {
@@ -230,7 +232,7 @@ class InProcessEngine implements Engine {
 
   #appendText(text: string): Prompt {
     const { native } = this.#need();
-    const tokens = withBos(native, native.encode(text, false, []));
+    const tokens = withBos(native, native.encode(wellFormed(text), false, []));
     return { tokens, turns: [], before: 0, opening: '' };
   }
 
@@ -269,7 +271,8 @@ class InProcessEngine implements Engine {
 
   async *#answer(
     prompt: Prompt,
-    remember: (text: string) => void,
+    said: Said,
+    remember: () => void,
     started: number,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Piece> {
@@ -277,7 +280,7 @@ class InProcessEngine implements Engine {
     const reading = performance.now() - started;
     const first = native.position();
     const tokens: number[] = [];
-    let text = '';
+    const pieces = (parts: AnswerPart[]) => parts.map((part) => ({ ...part, positions: native.position() }));
     let firstTokenMs = 0;
     let reason: StopReason | 'none' = 'none';
     try {
@@ -290,14 +293,15 @@ class InProcessEngine implements Engine {
         const step = check(native.step());
         if (tokens.length === 0) firstTokenMs = performance.now() - started;
         if (step.stop !== 'end_of_turn') tokens.push(step.token);
-        text += step.text;
         reason = step.stop;
-        if (step.text) yield { kind: 'text', text: step.text, positions: native.position() };
+        if (step.text) yield* pieces(said.push(step.text));
       }
-      if (reason === 'stop_text') this.#cutAfter(text, tokens, first);
+      if (reason === 'stop_text') this.#cutAfter(said.text, tokens, first);
+      yield* pieces(said.finish());
     } finally {
       // Also when the reader of the answer left the loop, or the budget is full: what was said stays in memory.
-      if (this.#loaded) remember(text);
+      said.finish();
+      if (this.#loaded) remember();
     }
     const seconds = (performance.now() - started - reading) / 1000;
     yield {
@@ -309,12 +313,11 @@ class InProcessEngine implements Engine {
   }
 
   /** The answer enters the history: as a turn of its own, or at the end of the one that it goes on with. */
-  #remember(prompt: Prompt, goesOn: boolean, said: string): void {
+  #remember(prompt: Prompt, goesOn: boolean, said: Said): void {
     const begun = goesOn ? this.#turns.pop() : undefined;
-    const content = (begun?.message.content ?? '') + said;
-    const text = (begun?.text ?? prompt.opening) + said;
+    const text = (begun?.text ?? prompt.opening) + said.text;
     const end = this.#need().native.position();
-    this.#turns.push({ message: { role: 'assistant', content }, text, end, clean: true });
+    this.#turns.push({ message: said.after(begun?.message), text, end, clean: true });
   }
 
   /** Forgets the tokens of a stop text: those after the one that completes what was shown. */
@@ -352,6 +355,39 @@ class InProcessEngine implements Engine {
       'worker_died',
       `The engine stopped (${error.message}): most likely it ran out of memory. The conversation is kept; load the model again to go on.`,
     );
+  }
+}
+
+/** An answer as it grows: all of its text, and what of it is reasoning. */
+class Said {
+  text = '';
+  #parts = { text: '', reasoning: '' };
+  #splitter: ReasoningSplitter | undefined;
+
+  /** `before`: what the answer begins after, or goes on with. Without it, nothing is taken for reasoning. */
+  constructor(before?: { opening: string } | Message) {
+    this.#splitter = before && new ReasoningSplitter(before);
+  }
+
+  push(text: string): AnswerPart[] {
+    this.text += text;
+    return this.#count(this.#splitter?.push(text) ?? [{ kind: 'text', text }]);
+  }
+
+  finish(): AnswerPart[] {
+    return this.#count(this.#splitter?.finish() ?? []);
+  }
+
+  /** The message that `begun` becomes with this at its end. */
+  after(begun: Message | undefined): Message {
+    const reasoning = (begun?.reasoning ?? '') + this.#parts.reasoning;
+    const content = (begun?.content ?? '') + this.#parts.text;
+    return { role: 'assistant', content, ...(reasoning !== '' && { reasoning }) };
+  }
+
+  #count(parts: AnswerPart[]): AnswerPart[] {
+    for (const { kind, text } of parts) this.#parts[kind] += text;
+    return parts;
   }
 }
 
@@ -432,8 +468,11 @@ function encode(native: NativeEngine, rendered: Rendered, from: number, to: numb
     at = position;
     literal.push(bytes, bytes + utf8Length(String.fromCodePoint(rendered.text.codePointAt(position)!)));
   }
-  return native.encode(rendered.text.slice(from, to), true, literal);
+  return native.encode(wellFormed(rendered.text.slice(from, to)), true, literal);
 }
+
+/** Half a surrogate pair, which has no UTF-8, becomes U+FFFD, as TextEncoder does it. */
+const wellFormed = (text: string) => text.replace(/\p{Surrogate}/gu, '\ufffd');
 
 const utf8Length = (text: string) => new TextEncoder().encode(text).length;
 

@@ -16,14 +16,16 @@ export function checkSnapshot(snapshot: Snapshot): Snapshot {
     const whole = typeof text === 'string' && typeof clean === 'boolean' && isMessage(message);
     if (!whole || !isPosition(end) || end < last) throw damaged('one of its turns makes no sense');
     last = end;
-    return { message: { role: message.role, content: message.content }, text, end, clean };
+    const { role, content, reasoning } = message;
+    return { message: { role, content, ...(reasoning !== undefined && { reasoning }) }, text, end, clean };
   });
   return { memory, turns: checked };
 }
 
 function isMessage(value: unknown): value is Message {
-  const { role, content } = fields(value);
-  return roles.includes(role) && typeof content === 'string';
+  const { role, content, reasoning } = fields(value);
+  const isText = typeof content === 'string' && (reasoning === undefined || typeof reasoning === 'string');
+  return roles.includes(role) && isText;
 }
 
 const isPosition = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

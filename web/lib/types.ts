@@ -101,6 +101,8 @@ export type Role = 'system' | 'user' | 'assistant';
 export interface Message {
   role: Role;
   content: string;
+  /** Of an answer: what the model thought before it, as it came in pieces of kind `reasoning`. */
+  reasoning?: string;
 }
 
 export interface GenerateOptions {
@@ -120,6 +122,7 @@ export type StopReason = 'end_of_turn' | 'stop_text' | 'max_tokens' | 'aborted';
 export type Piece =
   | { kind: 'reading'; done: number; total: number } // prompt tokens read so far
   | { kind: 'text'; text: string; positions: number } // positions: tokens in memory now
+  | { kind: 'reasoning'; text: string; positions: number } // what the model thinks before it answers, without its tags
   | {
       kind: 'end';
       reason: StopReason;

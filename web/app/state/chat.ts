@@ -49,6 +49,8 @@ export class Chat {
   readonly summaries = signal<Summary[]>([]);
   /** The answer that is being written: the text of the last turn. */
   readonly live = signal('');
+  /** What the model thinks before that answer. */
+  readonly liveReasoning = signal('');
   readonly activity = signal<Activity>(idle);
   readonly model = signal<OpenModel | undefined>(undefined);
   readonly opening = signal<{ name: string; progress: LoadProgress | undefined } | undefined>(undefined);
@@ -183,18 +185,18 @@ export class Chat {
     const options = { ...sampling, seed: seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!, signal };
     const messages = toMessages(this.conversation.value);
     const index = this.conversation.value.turns.length - (goesOn ? 1 : 0);
-    let said = this.#begin(index);
+    const said = this.#begin(index);
     let end: AnswerEnd = { reason: 'interrupted', firstTokenMs: 0, tokensPerSecond: 0 };
     let saved = Number.NEGATIVE_INFINITY; // so that the first words are saved at once
     try {
       for await (const piece of engine.generate(messages, options)) {
         if (piece.kind === 'reading') this.#showReading(piece, false);
-        if (piece.kind === 'text') {
-          said += piece.text;
+        if (piece.kind === 'text' || piece.kind === 'reasoning') {
+          said[piece.kind] = (said[piece.kind] ?? '') + piece.text;
           this.#showAnswer(index, said);
           if (performance.now() - saved > saveEveryMs) {
             saved = performance.now();
-            void this.#saveTurn(index, { role: 'assistant', text: said });
+            void this.#saveTurn(index, { ...said });
           }
         }
         if (piece.kind === 'end') {
@@ -207,33 +209,40 @@ export class Chat {
       if (isBudgetFull(error)) end.reason = 'budget_full';
       throw error;
     } finally {
-      if (said !== '' || end.reason === 'end_of_turn') await this.#finishAnswer(index, said, end);
+      if (said.text !== '' || said.reasoning || end.reason === 'end_of_turn')
+        await this.#finishAnswer(index, said, end);
       await this.#look();
     }
   }
 
   /** What has been said of the answer `index`, which is live from now on. */
-  #begin(index: number): string {
+  #begin(index: number): Turn {
     const { turns } = this.conversation.value;
-    const begun = turns[index]?.text ?? '';
+    const { text, reasoning } = turns[index] ?? { text: '' };
+    const begun: Turn = { role: 'assistant', text, ...(reasoning !== undefined && { reasoning }) };
     batch(() => {
-      this.live.value = begun;
-      if (turns[index]) this.#update({ turns: [...turns.slice(0, index), { role: 'assistant', text: begun }] });
+      this.#showLive(begun);
+      if (turns[index]) this.#update({ turns: [...turns.slice(0, index), { ...begun }] });
     });
     return begun;
   }
 
-  #showAnswer(index: number, said: string): void {
+  #showLive({ text, reasoning }: Pick<Turn, 'text' | 'reasoning'>): void {
+    this.live.value = text;
+    this.liveReasoning.value = reasoning ?? '';
+  }
+
+  #showAnswer(index: number, said: Turn): void {
     batch(() => {
-      this.live.value = said;
+      this.#showLive(said);
       if (this.activity.value.kind !== 'answering') this.activity.value = { kind: 'answering' };
       const { turns } = this.conversation.value;
       if (turns.length === index) this.#update({ turns: [...turns, { role: 'assistant', text: '' }] });
     });
   }
 
-  async #finishAnswer(index: number, said: string, end: AnswerEnd): Promise<void> {
-    const turn: Turn = { role: 'assistant', text: said, end };
+  async #finishAnswer(index: number, said: Turn, end: AnswerEnd): Promise<void> {
+    const turn: Turn = { ...said, end };
     batch(() => {
       this.#update({ turns: [...this.conversation.value.turns.slice(0, index), turn] });
       this.activity.value = idle;
@@ -363,7 +372,7 @@ export class Chat {
       this.memory.clear();
       this.neededBytes.value = undefined;
       this.fault.value = undefined;
-      this.live.value = '';
+      this.#showLive({ text: '' });
     });
   }
 
@@ -381,7 +390,12 @@ export class Chat {
   saveNow(): void {
     const { turns } = this.conversation.value;
     if (this.activity.value.kind !== 'answering' || turns.length === 0) return;
-    void this.#saveTurn(turns.length - 1, { role: 'assistant', text: this.live.value });
+    const reasoning = this.liveReasoning.value;
+    void this.#saveTurn(turns.length - 1, {
+      role: 'assistant',
+      text: this.live.value,
+      ...(reasoning && { reasoning }),
+    });
   }
 
   async #save(index: number): Promise<void> {

@@ -14,6 +14,7 @@ export interface AnswerEnd {
 export interface Turn {
   role: 'user' | 'assistant';
   text: string;
+  reasoning?: string; // what the model thought before it answered
   end?: AnswerEnd; // of an answer; missing while it is written
 }
 
@@ -45,8 +46,11 @@ export function emptyConversation(systemPrompt: string): Conversation {
 /** What the engine is given. The system prompt is a message only if there is one. */
 export function toMessages({ systemPrompt, turns }: Pick<Conversation, 'systemPrompt' | 'turns'>): Message[] {
   const system: Message[] = systemPrompt.trim() ? [{ role: 'system', content: systemPrompt }] : [];
-  return [...system, ...turns.map(({ role, text }): Message => ({ role, content: text }))];
+  return [...system, ...turns.map(toMessage)];
 }
+
+const toMessage = ({ role, text, reasoning }: Turn): Message =>
+  reasoning === undefined ? { role, content: text } : { role, content: text, reasoning };
 
 /** Index of the message of turn `index` in what toMessages() returns. */
 export function messageIndex(conversation: Pick<Conversation, 'systemPrompt'>, index: number): number {
@@ -78,6 +82,6 @@ export function lastUserTurn(turns: Turn[]): number {
 export function closeInterrupted(turns: Turn[]): Turn[] {
   const last = turns.at(-1);
   if (last?.role !== 'assistant' || last.end) return turns;
-  if (last.text === '') return turns.slice(0, -1);
+  if (last.text === '' && !last.reasoning) return turns.slice(0, -1);
   return [...turns.slice(0, -1), { ...last, end: { reason: 'interrupted', firstTokenMs: 0, tokensPerSecond: 0 } }];
 }

@@ -32,7 +32,8 @@ export function observeWithin(root: Element): () => void {
   };
 }
 
-export function AnswerText({ words, live }: { words: string; live: boolean }) {
+export function AnswerText({ words: said, live }: { words: string; live: boolean }) {
+  const words = said.trimStart(); // what follows reasoning begins with empty lines
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<MarkdownView>(undefined);
 
@@ -76,7 +77,7 @@ function writeLive(element: HTMLElement, view: { current: MarkdownView | undefin
   let made: typeof MarkdownView | undefined;
   const write = () => {
     frame = 0;
-    const words = chat.live.peek();
+    const words = chat.live.peek().trimStart();
     if (made) {
       view.current ??= takeOver(element, made);
       view.current.show(words, true);

@@ -1,5 +1,5 @@
 // One turn: what was said, or what was answered, with what can be done about it.
-import { useComputed, useSignal } from '@preact/signals';
+import { type ReadonlySignal, useComputed, useSignal } from '@preact/signals';
 import { rangeOfTurn } from '../memory/strip_model';
 import { drawnBits, levelOf, mainTier, tierMark } from '../memory/tiers';
 import { chat } from '../state/app';
@@ -58,8 +58,9 @@ function Answer({ turn, index, exchange, last }: TurnProps) {
         <Fidelity index={index} />
       </div>
       <div dir="auto">
+        {live ? <LiveReasoning /> : turn.reasoning?.trim() && <Reasoning words={turn.reasoning.trim()} />}
         <AnswerText words={turn.text} live={live} />
-        {turn.end && turn.text === '' && <p class="note">{text.chat.silent}</p>}
+        {turn.end && turn.text === '' && !turn.reasoning && <p class="note">{text.chat.silent}</p>}
       </div>
       {turn.end && (
         <div class="acts" role="group" aria-label={text.chat.actions}>
@@ -79,6 +80,22 @@ function Answer({ turn, index, exchange, last }: TurnProps) {
       )}
     </li>
   );
+}
+
+/** What the model thought: folded, above its answer. */
+function Reasoning({ words }: { words: string | ReadonlySignal<string> }) {
+  return (
+    <details class="reasoning">
+      <summary>{typeof words === 'string' ? text.chat.thought : text.chat.thinking}</summary>
+      <div>{words}</div>
+    </details>
+  );
+}
+
+function LiveReasoning() {
+  const begun = useComputed(() => chat.liveReasoning.value.trim() !== '');
+  const words = useComputed(() => chat.liveReasoning.value.trimStart());
+  return begun.value ? <Reasoning words={words} /> : null;
 }
 
 function outcome({ reason, firstTokenMs, tokensPerSecond }: AnswerEnd): string {
