@@ -18,6 +18,9 @@
 
 namespace strata {
 
+// Of scratch_bytes(), what grows with the conversation: about.
+double attention_bytes_per_token(int n_heads, int head_dim);
+
 class Attention {
 public:
     Attention(const KvCache& cache, const Rope& rope, int n_heads, int max_batch, const Kernels& kernels,

@@ -16,17 +16,112 @@ import {
   said,
 } from './page';
 
-test('after a reload the conversation is there, its memory is read again, and it goes on', async ({ page }) => {
+test('after a reload the conversation is there, and its memory is restored without reading', async ({ page }) => {
   await open(page);
   await answerTo(page, 'My name is Robert.');
   const question = longText(1200);
   const answer = await answerTo(page, question);
+  await memoryKept(page);
   await page.reload();
   await expect(questions(page)).toHaveText(['My name is Robert.', question]);
   await expect(answers(page).last()).toHaveText(answer);
-  await expect(page.getByText(/^Re-reading [\d,]+ of [\d,]+ tokens/)).toBeVisible();
-  await atRest(page);
+  await expect(page.getByText(/^[\d,]+.tokens restored in/)).toBeVisible();
+  await expect(page.getByText(/^Re-reading/)).toBeHidden();
   expect(await answerTo(page, 'What is my name?')).toContain('Robert');
+});
+
+test('what was said after the memory was kept is read, and no more', async ({ page }) => {
+  await open(page);
+  await answerTo(page, `My name is Robert. ${longText(600)}`);
+  await memoryKept(page);
+  await page.evaluate(async () => {
+    const db = await new Promise<IDBDatabase>((done) => {
+      const opened = indexedDB.open('strata');
+      opened.onsuccess = () => done(opened.result);
+    });
+    const id = localStorage.getItem('strata.conversation')!;
+    const turns = db.transaction('turns', 'readwrite').objectStore('turns');
+    turns.put({ role: 'user', text: 'My dog is called Biscuit.' }, [id, 2]);
+    turns.put(
+      { role: 'assistant', text: 'I see.', end: { reason: 'end_of_turn', firstTokenMs: 1, tokensPerSecond: 1 } },
+      [id, 3],
+    );
+    await new Promise((done) => {
+      turns.transaction.oncomplete = done;
+    });
+  });
+  await page.reload();
+  await expect(questions(page)).toHaveCount(2);
+  await expect(page.getByText(/^[\d,]+.tokens restored in/)).toBeVisible();
+  expect(await answerTo(page, 'What is my dog called?')).toContain('Biscuit');
+});
+
+for (const [what, spoil] of [
+  ['is damaged', (bytes: Uint8Array) => bytes.map((byte, i) => (i === 5000 ? byte ^ 1 : byte))],
+  ['ends early', (bytes: Uint8Array) => bytes.slice(0, bytes.length / 2)],
+  ['is nothing at all', () => new Uint8Array()],
+] as [string, (bytes: Uint8Array) => Uint8Array][]) {
+  test(`a kept memory that ${what} is not used: the conversation is read again`, async ({ page }) => {
+    await open(page);
+    await answerTo(page, `My name is Robert. ${longText(1200)}`);
+    await memoryKept(page);
+    await page.evaluate(async (code) => {
+      const change = new Function(`return ${code}`)() as (bytes: Uint8Array) => Uint8Array;
+      const opened = indexedDB.open('strata-memory');
+      const db = await new Promise<IDBDatabase>((done) => {
+        opened.onsuccess = () => done(opened.result);
+      });
+      const store = db.transaction('snapshots', 'readwrite').objectStore('snapshots');
+      await new Promise<void>((done) => {
+        const all = store.openCursor();
+        all.onsuccess = () => {
+          const cursor = all.result!;
+          cursor.update({ ...cursor.value, memory: change(cursor.value.memory) }).onsuccess = () => done();
+        };
+      });
+    }, spoil.toString());
+    await page.reload();
+    await expect(page.getByText(/^Re-reading [\d,]+ of [\d,]+ tokens/)).toBeVisible();
+    await atRest(page);
+    await expect(page.getByRole('alert')).toBeHidden();
+    expect(await answerTo(page, 'What is my name?')).toContain('Robert');
+  });
+}
+
+test('two tabs with one conversation: one writes, the other says so and goes on in a copy', async ({
+  page,
+  context,
+}) => {
+  await open(page);
+  await answerTo(page, 'My name is Robert.');
+  await memoryKept(page);
+  const second = await context.newPage();
+  await open(second);
+  await expect(questions(second)).toHaveText(['My name is Robert.']);
+  const notice = second.getByText('Another tab has this conversation too');
+  await expect(notice).toBeVisible();
+  await expect(page.getByText('Another tab has this conversation too')).toBeHidden();
+
+  expect(await answerTo(second, 'What is my name?')).toContain('Robert');
+  await expect(notice).toBeHidden();
+  await answerTo(page, 'My dog is called Biscuit.');
+  await page.reload();
+  await expect(questions(page)).toHaveText(['My name is Robert.', 'My dog is called Biscuit.']);
+  await second.reload();
+  await expect(second.locator('.chat-link')).toHaveCount(2);
+});
+
+test('a conversation that another tab lets go of is shown as that tab left it', async ({ page, context }) => {
+  await open(page);
+  await answerTo(page, 'My name is Robert.');
+  const second = await context.newPage();
+  await open(second);
+  await expect(second.getByText('Another tab has this conversation too')).toBeVisible();
+  await answerTo(page, 'My dog is called Biscuit.');
+  await page.close();
+  await expect(questions(second)).toHaveText(['My name is Robert.', 'My dog is called Biscuit.']);
+  await expect(second.getByText('Another tab has this conversation too')).toBeHidden();
+  expect(await answerTo(second, 'What is my dog called?')).toContain('Biscuit');
 });
 
 test('the words of an answer that was cut off by closing the tab are kept', async ({ page }) => {
@@ -145,6 +240,23 @@ test('a conversation of 2,000 messages opens fast, and typing in it is not slow'
   await expect(page.getByText('Question 1:', { exact: false }).first()).toBeInViewport();
   await expect(page.locator('.turn.ans .code').first()).toBeVisible(); // formatted as it comes into view
 });
+
+/** Waits until the page has put the memory of the conversation away. */
+async function memoryKept(page: Page): Promise<void> {
+  await page.waitForFunction(async () => {
+    const opened = indexedDB.open('strata-memory');
+    const db = await new Promise<IDBDatabase>((done) => {
+      opened.onsuccess = () => done(opened.result);
+    });
+    const id = localStorage.getItem('strata.conversation')!;
+    const found = db.transaction('entries').objectStore('entries').count(id);
+    const count = await new Promise<number>((done) => {
+      found.onsuccess = () => done(found.result);
+    });
+    db.close();
+    return count === 1;
+  });
+}
 
 /** An error that nobody catches ends the worker, as running out of memory does. */
 async function killEngine(page: Page): Promise<void> {

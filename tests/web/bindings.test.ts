@@ -16,7 +16,7 @@ function open(): void {
   const bytes = defaultModel();
   expect(engine.reserve(bytes.length)).toBe(true);
   engine.bytes().set(bytes);
-  expect(engine.open(bytes.length)).toBeUndefined();
+  expect(engine.open(bytes.length, [])).toBeUndefined();
 }
 
 test('the kernels have the agreed signature', () => {

@@ -14,6 +14,7 @@ const handlers: Handlers = {
   setMemory: unexpected,
   save: unexpected,
   restore: unexpected,
+  guard: unexpected,
   stats: unexpected,
   layout: unexpected,
   countTokens: async ({ text }) => text.length,

@@ -11,6 +11,9 @@ const presetBits: Record<MemoryPreset, string> = {
   max: `2${nbsp}bits`,
 };
 
+const list = new Intl.ListFormat('en');
+const listed = (numbers: number[]) => list.format(numbers.map(String));
+
 export const text = {
   product: 'Strata',
 
@@ -158,6 +161,8 @@ export const text = {
     memory: (used: number) => `memory ${bytes(used)}`,
     tokens: (n: number) => `${count(n)}${nbsp}tokens`,
     readyOffline: 'ready offline',
+    restored: (tokens: number, ms: number) => `${count(tokens)}${nbsp}tokens restored in ${seconds(ms)}`,
+    elsewhere: 'Another tab has this conversation too, and saves it. What you say here goes on in a copy.',
     update: 'A new version is here.',
     reload: 'Reload',
     otherTab: 'Close the other tabs of Strata first.',
@@ -225,6 +230,15 @@ export const text = {
       preset === 'exact'
         ? `Nothing is compressed: ${bytes(size)} for each token.`
         : `${presetBits[preset]} for each older value: ${bytes(size)} a token, where exact is ${bytes(exact)}.`,
+    guard: {
+      checking: 'Checking how this model bears compression',
+      holds: (preset: MemoryPreset) => `All layers of this model hold well at ${presetBits[preset]}.`,
+      guarded: (layers: number[], preset: MemoryPreset) =>
+        `${layers.length === 1 ? 'Layer' : 'Layers'} ${listed(layers)} ${layers.length === 1 ? 'keeps' : 'keep'} 8-bit keys: ${presetBits[preset]} would not hold them.`,
+      unsearched: (preset: MemoryPreset) =>
+        `All layers keep 8-bit keys: some do not hold at ${presetBits[preset]}, and finding out which would take too long here.`,
+      tooSlow: 'Whether this model bears compression was not checked: it would take too long here.',
+    },
     budget: 'Memory may use',
     noLimit: 'No limit',
     budgetValue: (size: number, all: number) => `${bytes(size)}, room for about ${count(all)} tokens`,
@@ -332,6 +346,11 @@ export const text = {
     anotherFile: 'Choose another file',
     budgetFull: (needed: number) => `Nothing is forgotten. The next words need ${bytes(needed)} in all.`,
     raise: (size: number) => `Raise it to ${bytes(size)} and go on`,
+    elsewhere: {
+      title: 'This conversation is open in another tab.',
+      cause: 'Close it there, then delete it here.',
+    },
+    understood: 'OK',
     notSaved: 'This conversation could not be saved.',
     saveAgain: 'Save again',
   },

@@ -1,6 +1,6 @@
 // The engine in this thread: the worker runs it, and so do tests in node. It decides what is read and when others get a
 // turn; every number is computed in C++ (wasm/bindings.cpp).
-import type { EngineModule, Failure, NativeEngine, SessionOptions } from '../../wasm/engine_module';
+import type { EngineModule, Failure, GuardStep, NativeEngine, SessionOptions } from '../../wasm/engine_module';
 import { type ChatTemplate, chatTemplate, type Rendered } from './chat_template';
 import { type Continuation, continuation, type Turn } from './conversation';
 import { openSource, readInto, throwIfAborted } from './model_source';
@@ -10,8 +10,11 @@ import {
   type Engine,
   type ErrorCode,
   type GenerateOptions,
+  type GuardOptions,
+  type GuardReport,
   type LoadOptions,
   type MemoryOptions,
+  type MemoryPreset,
   type MemoryStats,
   type Message,
   type ModelInfo,
@@ -28,6 +31,7 @@ const mostThreads = 8; // by default: beyond this, memory bandwidth and not comp
 // How many tokens are read at once. Results do not depend on it.
 const batch = { first: 8, most: 64 };
 const batchMs = 120; // how long a batch should take, so that Stop works within 200 ms
+const guardStepMs = 60; // of one step of the guard: how long a person may have to wait for it
 const tokensPerPass = 4; // the kernels take so many tokens at a time: five cost as much as eight
 
 export function createEngine(host: EngineHost): Engine {
@@ -82,7 +86,7 @@ class InProcessEngine implements Engine {
         options.onProgress?.({ phase: 'open', loaded: size, total: size });
         await pause(); // let the progress be shown: opening does not yield
         throwIfAborted(signal);
-        check(native.open(size));
+        check(native.open(size, []));
         const memory = openMemory(native, options.memory ?? {}, threads);
         this.#loaded = { module, native, memory, ...describeModel(native) };
       } catch (error) {
@@ -161,7 +165,7 @@ class InProcessEngine implements Engine {
       const loaded = this.#need();
       checkBudget(memory.budgetBytes);
       check(loaded.native.setMemory(memory.preset, memory.budgetBytes));
-      loaded.memory = { ...memory, forgetBeyond: loaded.memory.forgetBeyond };
+      loaded.memory = { ...loaded.memory, ...memory };
     } catch (error) {
       throw this.#asStrataError(error);
     }
@@ -189,6 +193,35 @@ class InProcessEngine implements Engine {
       throw this.#asStrataError(error);
     } finally {
       leave();
+    }
+  }
+
+  // Does not enter: it lets everybody else go first, and nothing that they do concerns it.
+  async guard({ preset = 'quality', maxMs = 30_000, onProgress, signal }: GuardOptions = {}): Promise<GuardReport> {
+    try {
+      const loaded = this.#need();
+      check(loaded.native.beginGuard({ preset, threads: 1 }));
+      try {
+        let spent = 0;
+        for (let size = batch.first; ; ) {
+          await pause();
+          await this.#turnstile.idle();
+          if (signal?.aborted || this.#loaded !== loaded)
+            throw new StrataError('aborted', 'The check of the memory was stopped.');
+          const started = performance.now();
+          const step = check(loaded.native.stepGuard(size));
+          const took = performance.now() - started;
+          spent += took;
+          size = batchSize((guardStepMs / took) * size);
+          onProgress?.(step.progress);
+          const outcome = guardOutcome(step, spent, maxMs);
+          if (outcome) return guardReport(preset, outcome, step);
+        }
+      } finally {
+        if (this.#loaded === loaded) loaded.native.endGuard();
+      }
+    } catch (error) {
+      throw this.#asStrataError(error);
     }
   }
 
@@ -355,12 +388,33 @@ class InProcessEngine implements Engine {
   }
 }
 
+/** undefined: it goes on. A first pass that cannot fit is given up as soon as that shows. */
+function guardOutcome(step: GuardStep, spent: number, maxMs: number): GuardReport['outcome'] | undefined {
+  if (step.done) return 'checked';
+  const firstPass = step.kldWithout < 0;
+  const forecast = firstPass && step.progress > 0.05 ? spent / step.progress : spent;
+  if (forecast <= maxMs) return undefined;
+  return firstPass ? 'too_slow' : 'unsearched';
+}
+
+function guardReport(preset: MemoryPreset, outcome: GuardReport['outcome'], step: GuardStep): GuardReport {
+  const { guardedLayers, kldWithout, kld } = step;
+  const known = outcome !== 'too_slow';
+  return {
+    preset,
+    outcome,
+    guardedLayers,
+    kldWithout: known ? kldWithout : undefined,
+    kld: outcome === 'checked' ? kld : undefined,
+  };
+}
+
 function sessionOptions({ forgetBeyond, ...memory }: MemoryOptions, threads: number): SessionOptions {
   const evaluation = forgetBeyond === undefined ? {} : { visibleWindow: forgetBeyond };
   if ('rows' in memory) return { ...memory.rows, ...evaluation, threads };
-  const { preset = 'quality', budgetBytes = 0 } = memory;
+  const { preset = 'quality', budgetBytes = 0, guardedLayers = [] } = memory;
   checkBudget(budgetBytes);
-  return { preset, budgetBytes, ...evaluation, threads };
+  return { preset, budgetBytes, guardedLayers, ...evaluation, threads };
 }
 
 function checkBudget(bytes: number): void {

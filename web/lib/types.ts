@@ -32,7 +32,13 @@ export interface RowMemory {
  * Default: `{ preset: 'quality', budgetBytes: 0 }`. A model whose head size is no multiple of 16 loads with the preset
  * `exact` instead: its heads cannot be compressed.
  */
-export type MemoryOptions = (Partial<TieredMemory> | { rows: Partial<RowMemory> }) & {
+export type MemoryOptions = (
+  | (Partial<TieredMemory> & {
+      /** Layers whose older keys keep 8 bits, whatever the preset: what guard() found. Ascending. */
+      guardedLayers?: number[];
+    })
+  | { rows: Partial<RowMemory> }
+) & {
   /** For evaluation only: attention sees the newest N tokens and the first 4, as if the others had been deleted. */
   forgetBeyond?: number;
 };
@@ -55,6 +61,8 @@ export interface ModelInfo {
   kvHeads: number;
   headDim: number;
   vocabulary: number;
+  /** Tells models apart: a hash of the file's size, its header and samples of its weights. */
+  identity: string;
   /** Which chat template is in use: the file's own, or a named fallback because the file has none. */
   template: { origin: 'file' | 'fallback'; name: string };
   simd: string;
@@ -83,6 +91,26 @@ export interface MemoryStats {
   spareBytes: number; // free, for what comes next
   thawedPositions: number; // in the exact window, but restored from their compressed form
   heapBytes: number; // the whole WebAssembly memory
+}
+
+export interface GuardOptions {
+  preset?: MemoryPreset; // default: quality
+  /** The most that it may compute, in milliseconds; waiting for others does not count. Default: 30,000. */
+  maxMs?: number;
+  onProgress?: (share: number) => void; // 0 to 1
+  signal?: AbortSignal;
+}
+/** Whether a model bears a compressed memory, and which of its layers do not. */
+export interface GuardReport {
+  preset: MemoryPreset;
+  /**
+   * `checked`: the answer is whole. `too_slow`: not even the first pass fits `maxMs`, nothing is known. `unsearched`:
+   * some layers must be guarded, but finding out which did not fit; guardedLayers are all of them.
+   */
+  outcome: 'checked' | 'too_slow' | 'unsearched';
+  guardedLayers: number[]; // ascending; empty: the model bears the preset as it is
+  kldWithout: number | undefined; // mean KL divergence from exact memory, nats, with nothing guarded
+  kld: number | undefined; // and with these layers guarded
 }
 
 /** A conversation as it is in memory: plain data, to be stored anywhere and restored with the same model. */
@@ -196,6 +224,14 @@ export interface Engine {
    * damaged or belongs to another model is refused (`corrupt_file`, `invalid_argument`), and memory stays as it was.
    */
   restore(snapshot: Snapshot): Promise<void>;
+
+  /**
+   * Finds the layers whose keys few bits cannot hold: a fixed text of 512 tokens is read with exact and with compressed
+   * memory, in sessions of its own, beside the conversation. For idle time: it computes on one thread in small steps and
+   * waits while anything else is going on. Keep the answer with `info.identity`, and give `guardedLayers` to load() or
+   * reset(). `aborted`: by the signal, or because another model was loaded.
+   */
+  guard(options?: GuardOptions): Promise<GuardReport>;
 
   stats(): Promise<MemoryStats>;
   /** Where in memory each message lies, in the order of the conversation: token positions [first, end). */

@@ -38,6 +38,7 @@ export function serve(port: Port, create: (engineFolder: string) => Engine): voi
       await started().restore(snapshot);
       return undefined;
     },
+    guard: (options, { part, signal }) => started().guard({ ...options, onProgress: part, signal }),
     stats: () => started().stats(),
     layout: () => started().layout(),
     countTokens: ({ text }) => started().countTokens(text),

@@ -3,6 +3,8 @@ import { Caller } from './protocol';
 import {
   type Engine,
   type GenerateOptions,
+  type GuardOptions,
+  type GuardReport,
   type LoadOptions,
   type MemoryOptions,
   type MemoryStats,
@@ -69,6 +71,10 @@ class WorkerEngine implements Engine {
 
   async restore(snapshot: Snapshot): Promise<void> {
     await this.#need().call('restore', { snapshot });
+  }
+
+  async guard({ onProgress, signal, ...options }: GuardOptions = {}): Promise<GuardReport> {
+    return this.#need().call('guard', options, { onPart: onProgress, signal });
   }
 
   async stats(): Promise<MemoryStats> {

@@ -1,13 +1,14 @@
 // The one chat of this page, and what the page as a whole can do with it.
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 import { createWorkerEngine } from '../../lib';
 import { applyUpdate, keepForOffline, onUpdateWaiting } from '../offline';
 import { text } from '../strings';
 import { Chat } from './chat';
 import { nameOf } from './model_name';
 import { change, type ModelChoice, settings } from './settings';
+import { openSnapshots } from './snapshots';
 import { openStore, type Store, TabStore } from './store';
-import { dialog, focusComposer, narrow, railOpen, toggleDrawer, toggleRail } from './ui';
+import { dialog, focusComposer, narrow, railOpen, toggleDrawer, toggleRail, touch } from './ui';
 
 export const includedModel = {
   kind: 'url',
@@ -30,7 +31,23 @@ async function store(): Promise<Store> {
   }
 }
 
-export const chat = new Chat(createWorkerEngine, await store());
+export const chat = new Chat(createWorkerEngine, await store(), await openSnapshots().catch(() => undefined));
+
+const idleMs = 2000; // before the model's memory is checked
+const checkMs = { computer: 30_000, phone: 8_000 }; // the most that this may compute, once for a model and preset
+
+/** Checks how the model bears a compressed memory once nobody has wanted anything for a while. */
+function checkWhenIdle(): void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  effect(() => {
+    clearTimeout(timer);
+    void settings.value.memory.preset;
+    if (!chat.model.value || chat.opening.value || chat.activity.value.kind !== 'idle') return;
+    timer = setTimeout(() => {
+      if (!document.hidden) void chat.checkCompression(touch.value ? checkMs.phone : checkMs.computer);
+    }, idleMs);
+  });
+}
 
 /** Opens the page: the model and the last conversation come at the same time, then the conversation is read. */
 export async function start(): Promise<void> {
@@ -40,7 +57,9 @@ export async function start(): Promise<void> {
   addEventListener('pagehide', () => chat.saveNow());
   document.addEventListener('visibilitychange', () => {
     if (document.hidden) chat.saveNow();
+    else void chat.refreshList();
   });
+  checkWhenIdle();
   await model;
   void onUpdateWaiting(() => {
     updateWaiting.value = true;

@@ -3,10 +3,10 @@ import { type ErrorCode, StrataError } from '../../lib';
 import { text } from '../strings';
 
 /** `open again`: the same model anew. `included`: the model that is always there. `answer`: ask again. `more memory`: a larger budget. */
-export type WayOn = 'open again' | 'included' | 'choose' | 'answer' | 'save' | 'more memory';
+export type WayOn = 'open again' | 'included' | 'choose' | 'answer' | 'save' | 'more memory' | 'dismiss';
 
 export interface Fault {
-  code: ErrorCode | 'not_saved';
+  code: ErrorCode | 'not_saved' | 'elsewhere';
   title: string;
   cause: string;
   kept: string;
@@ -42,6 +42,11 @@ function budgetFull(neededBytes: number): Fault {
 export function notSaved(error: unknown): Fault {
   const cause = error instanceof Error ? error.message : String(error);
   return { code: 'not_saved', title: text.fault.notSaved, cause, kept: '', wayOn: 'save' };
+}
+
+export function openElsewhere(): Fault {
+  const { title, cause } = text.fault.elsewhere;
+  return { code: 'elsewhere', title, cause, kept: '', wayOn: 'dismiss' };
 }
 
 function wayOnFromOpening(code: ErrorCode, anotherIsOpen: boolean): WayOn {
