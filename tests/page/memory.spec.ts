@@ -284,7 +284,7 @@ test('once nobody wants anything, the page checks how the model bears compressio
 }) => {
   await open(page);
   await page.getByRole('button', { name: 'Memory', exact: true }).click();
-  const drawer = page.getByRole('complementary', { name: 'Memory' });
+  const drawer = page.getByRole('complementary', { name: 'Memory', exact: true });
   await expect(drawer).toContainText('All layers of this model hold well at 4\u00a0bits.', { timeout: 40_000 });
   await drawer.getByRole('radio', { name: 'Smallest' }).check();
   await expect(drawer).toContainText('All layers of this model hold well at 2\u00a0bits.', { timeout: 40_000 });

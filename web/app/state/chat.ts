@@ -198,6 +198,7 @@ export class Chat {
   /** `goesOn`: the last turn is an answer, and goes on. */
   async #answer(signal: AbortSignal, goesOn: boolean): Promise<void> {
     this.activity.value = { kind: 'waiting' };
+    this.restored.value = undefined;
     const engine = await this.#ready(signal);
     if (signal.aborted) return;
     const { turns } = this.conversation.value;
@@ -596,10 +597,7 @@ export class Chat {
       await before?.done;
       if (abort.signal.aborted) return;
       clearTimeout(this.#keepTimer);
-      batch(() => {
-        this.fault.value = undefined;
-        this.restored.value = undefined;
-      });
+      this.fault.value = undefined;
       try {
         await work(abort.signal);
       } catch (error) {
