@@ -11,6 +11,7 @@ import {
   type MemoryOptions,
   type Message,
   type ModelInfo,
+  type ModelPlan,
   type Piece,
   type Snapshot,
   StrataError,
@@ -63,6 +64,9 @@ class FakeEngine implements Engine {
   async load(): Promise<ModelInfo> {
     if (FakeEngine.loadFails) throw FakeEngine.loadFails;
     return info;
+  }
+  async plan(): Promise<ModelPlan> {
+    throw new StrataError('internal', 'not part of this test');
   }
   async *generate(input: Message[] | string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<Piece> {
     FakeEngine.generated.push(input as Message[]);

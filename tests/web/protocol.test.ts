@@ -8,6 +8,7 @@ const unexpected = () => Promise.reject(new Error('not part of this test'));
 const handlers: Handlers = {
   start: unexpected,
   load: unexpected,
+  plan: unexpected,
   generate: unexpected,
   read: unexpected,
   reset: unexpected,

@@ -1,9 +1,17 @@
 // The engine in this thread: the worker runs it, and so do tests in node. It decides what is read and when others get a
 // turn; every number is computed in C++ (wasm/bindings.cpp).
-import type { EngineModule, Failure, GuardStep, NativeEngine, SessionOptions } from '../../wasm/engine_module';
+import type {
+  EngineModule,
+  Failure,
+  GuardStep,
+  NativeEngine,
+  NativePlan,
+  SessionOptions,
+} from '../../wasm/engine_module';
 import { type ChatTemplate, chatTemplate, type Rendered } from './chat_template';
 import { type Continuation, continuation, type Turn } from './conversation';
-import { openSource, readInto, throwIfAborted } from './model_source';
+import { canKeep, removeModel } from './kept_models';
+import { openSource, readInto, readStart, throwIfAborted } from './model_source';
 import { checkSnapshot } from './snapshot';
 import { pause, Turnstile } from './tasks';
 import {
@@ -18,6 +26,7 @@ import {
   type MemoryStats,
   type Message,
   type ModelInfo,
+  type ModelPlan,
   type ModelSource,
   type Piece,
   type Snapshot,
@@ -31,6 +40,7 @@ const mostThreads = 8; // by default: beyond this, memory bandwidth and not comp
 // How many tokens are read at once. Results do not depend on it.
 const batch = { first: 8, most: 64 };
 const batchMs = 120; // how long a batch should take, so that Stop works within 200 ms
+const header = { first: 4 * 2 ** 20, most: 64 * 2 ** 20 }; // bytes of a file to look for its header in
 const guardStepMs = 60; // of one step of the guard: how long a person may have to wait for it
 const tokensPerPass = 4; // the kernels take so many tokens at a time: five cost as much as eight
 
@@ -73,24 +83,27 @@ class InProcessEngine implements Engine {
     try {
       const { signal } = options;
       throwIfAborted(signal);
-      const open = await openSource(source, signal); // an address that does not answer leaves the old model alone
+      const onProgress = options.onProgress ?? (() => {});
+      const open = await openSource(source, signal, onProgress); // what does not answer leaves the old model alone
       this.#drop();
       const threads = Math.max(1, Math.min(options.threads ?? mostThreads, await this.#host.maxThreads()));
       const module = await this.#host.instantiate(threads).catch(async (error: unknown) => {
-        await open.reader.cancel();
+        await open.first.reader.cancel();
         throw error;
       });
       const native = new module.Engine();
       try {
-        const size = await readInto(native, open, signal, options.onProgress ?? (() => {}));
-        options.onProgress?.({ phase: 'open', loaded: size, total: size });
+        const parts = await readInto(native, open, signal, onProgress);
+        const size = parts.reduce((sum, part) => sum + part, 0);
+        onProgress({ phase: 'open', loaded: size, total: size });
         await pause(); // let the progress be shown: opening does not yield
         throwIfAborted(signal);
-        check(native.open(size, []));
+        check(native.open(size, parts));
         const memory = openMemory(native, options.memory ?? {}, threads);
         this.#loaded = { module, native, memory, ...describeModel(native) };
       } catch (error) {
         dispose(module, native);
+        await forgetIfDamaged(source, error);
         throw error;
       }
       return this.#loaded.info;
@@ -98,6 +111,26 @@ class InProcessEngine implements Engine {
       throw this.#asStrataError(error);
     } finally {
       leave();
+    }
+  }
+
+  // In an instance of its own: it may be asked while a model is in use, or before there is one.
+  async plan(source: ModelSource, { signal }: { signal?: AbortSignal } = {}): Promise<ModelPlan> {
+    const module = await this.#host.instantiate(1);
+    const native = new module.Engine();
+    try {
+      for (let count = header.first; ; count *= 4) {
+        const { bytes, fileBytes, allBytes } = await readStart(source, count, signal);
+        if (!native.reserve(bytes.length)) throw new StrataError('out_of_memory', 'There is no room for the header.');
+        native.bytes().set(bytes);
+        const plan = native.plan(bytes.length, fileBytes, allBytes);
+        const goesOn = 'code' in plan && plan.code === 'corrupt_file' && bytes.length < fileBytes;
+        if (!goesOn || count >= header.most) return withVerdict(check(plan));
+      }
+    } catch (error) {
+      throw error instanceof StrataError ? error : new StrataError('internal', String(error));
+    } finally {
+      dispose(module, native);
     }
   }
 
@@ -423,6 +456,16 @@ function checkBudget(bytes: number): void {
     'invalid_argument',
     `A memory budget of ${bytes} bytes: expected a whole number, or 0 for none.`,
   );
+}
+
+function withVerdict({ presets, ...plan }: NativePlan): ModelPlan {
+  return { ...plan, presets, runs: Object.values(presets).some((preset) => (preset?.tokens ?? 0) > 0) };
+}
+
+/** A kept file that is no model would fail the same way for ever. */
+async function forgetIfDamaged(source: ModelSource, error: unknown): Promise<void> {
+  const damaged = error instanceof StrataError && (error.code === 'corrupt_file' || error.code === 'not_gguf');
+  if (damaged && source.kind === 'url' && source.keep && canKeep()) await removeModel(source.url).catch(() => {});
 }
 
 function batchSize(fitting: number): number {

@@ -9,6 +9,7 @@ import {
   type MemoryStats,
   type Message,
   type ModelInfo,
+  type ModelPlan,
   type ModelSource,
   type Piece,
   type Snapshot,
@@ -24,6 +25,7 @@ export interface Calls {
     part: LoadProgress;
     reply: ModelInfo;
   };
+  plan: { ask: { source: ModelSource }; part: never; reply: ModelPlan };
   generate: {
     ask: { input: Message[] | string; options: Omit<GenerateOptions, 'signal'> };
     part: Piece;

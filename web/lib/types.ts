@@ -1,9 +1,17 @@
 /** What the page, or a developer's own page, talks to. One interface with two homes: in-process, and behind a worker. */
 
-/** Where a model's bytes come from. `name` is shown to people and never used to guess anything. */
-export type ModelSource = { kind: 'url'; url: string; name?: string } | { kind: 'file'; file: Blob; name?: string };
+/**
+ * Where a model's bytes come from. `name` is shown to people and never used to guess anything. A split model is given by
+ * the address of its first file (-00001-of-0000N.gguf), or by all its files in order. `keep`: the files are downloaded
+ * into this browser's own storage first (model_store.ts), go on where an earlier download ended, and are there the next
+ * time; where there is no such storage, they are read as they come.
+ */
+export type ModelSource =
+  | { kind: 'url'; url: string; name?: string; keep?: boolean }
+  | { kind: 'file'; file: Blob | Blob[]; name?: string };
 
-export type LoadPhase = 'download' | 'open';
+/** `waiting`: another tab is downloading the same model. `read`: from this device into memory. */
+export type LoadPhase = 'waiting' | 'download' | 'read' | 'open';
 export interface LoadProgress {
   phase: LoadPhase;
   loaded: number; // bytes
@@ -48,6 +56,22 @@ export interface LoadOptions {
   threads?: number; // default: what the machine and isolation allow
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
+}
+
+/** What a model needs, from the header of its file alone. */
+export interface ModelPlan {
+  name: string;
+  architecture: string;
+  weightTypes: string;
+  parameters: number; // 0: unknown (split models)
+  weightBytes: number; // in memory, and to download
+  workingBytes: number; // beside the weights, about
+  windowBytes: number; // the least that a conversation takes
+  trainedLength: number; // tokens
+  /** Missing: heads of this model cannot be compressed. `tokens`: of conversation that fit in a tab. */
+  presets: { [preset in MemoryPreset]?: { bytesPerToken: number; tokens: number } };
+  tabBytes: number; // what a tab can have
+  runs: boolean; // whether it fits at all
 }
 
 export interface ModelInfo {
@@ -169,6 +193,9 @@ export type ErrorCode =
   | 'not_found' // HTTP 4xx
   | 'server' // HTTP 5xx, a body that ends early
   | 'network' // offline, CORS, DNS: fetch does not say which
+  | 'hash_mismatch' // what arrived is not what was published
+  | 'quota' // no room on this device
+  | 'busy' // another tab has it
   | 'aborted'
   | 'template' // the chat template cannot be rendered
   | 'worker_died'
@@ -192,6 +219,12 @@ export class StrataError extends Error {
 }
 
 export interface Engine {
+  /**
+   * What a model would need, before it is downloaded: reads a few megabytes. Throws what load() would throw, as far as
+   * the header shows it. The model in use is not touched.
+   */
+  plan(source: ModelSource, options?: { signal?: AbortSignal }): Promise<ModelPlan>;
+
   /** Loads a model, in place of any other. On failure nothing half-loaded stays in memory. */
   load(source: ModelSource, options?: LoadOptions): Promise<ModelInfo>;
 

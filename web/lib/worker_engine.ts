@@ -10,6 +10,7 @@ import {
   type MemoryStats,
   type Message,
   type ModelInfo,
+  type ModelPlan,
   type ModelSource,
   type Piece,
   type Snapshot,
@@ -45,8 +46,11 @@ class WorkerEngine implements Engine {
 
   async load(source: ModelSource, { onProgress, signal, ...options }: LoadOptions = {}): Promise<ModelInfo> {
     const caller = this.#caller ?? this.#start();
-    const from = source.kind === 'url' ? { ...source, url: absolute(source.url) } : source;
-    return caller.call('load', { source: from, ...options }, { onPart: onProgress, signal });
+    return caller.call('load', { source: absolute(source), ...options }, { onPart: onProgress, signal });
+  }
+
+  async plan(source: ModelSource, { signal }: { signal?: AbortSignal } = {}): Promise<ModelPlan> {
+    return (this.#caller ?? this.#start()).call('plan', { source: absolute(source) }, { signal });
   }
 
   async *generate(input: Message[] | string, { signal, ...options }: GenerateOptions = {}): AsyncGenerator<Piece> {
@@ -131,6 +135,7 @@ class WorkerEngine implements Engine {
 }
 
 // A worker resolves addresses against its own script; a person means the page.
-function absolute(url: string): string {
-  return URL.canParse(url, location.href) ? new URL(url, location.href).href : url;
+function absolute(source: ModelSource): ModelSource {
+  if (source.kind !== 'url' || !URL.canParse(source.url, location.href)) return source;
+  return { ...source, url: new URL(source.url, location.href).href };
 }
