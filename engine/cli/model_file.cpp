@@ -62,7 +62,7 @@ std::vector<std::string> files_of_model(const std::string& path) {
     const int count = std::stoi(match[2]);
     std::vector<std::string> files;
     for (int i = 1; i <= count; ++i) {
-        char number[8];
+        char number[16];
         std::snprintf(number, sizeof number, "%05d", i);
         files.push_back(match[1].str() + number + "-of-" + match[2].str() + match[3].str());
     }

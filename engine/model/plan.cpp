@@ -37,6 +37,8 @@ Result<MemoryPlan> plan_memory(std::span<const uint8_t> start, uint64_t file_byt
     if (file->split_count() == 1)
         for (const GgufTensor& tensor : file->tensors()) plan.n_parameters += tensor.n_elements();
     plan.weight_bytes = all_bytes;
+    if (all_bytes == 0)
+        for (const GgufTensor& tensor : file->tensors()) plan.weight_bytes += tensor.data_bytes;
     plan.working_bytes = Transformer::needed_bytes(*config, best_kernels()) + uint64_t(tokenizer->size()) * kTokenBytes;
     const KvShape shape = {config->n_layers, config->n_kv_heads, config->head_dim};
     for (size_t i = 0; i < std::size(kKvPresets); ++i) {

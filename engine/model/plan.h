@@ -28,7 +28,8 @@ struct MemoryPlan {
     int64_t tokens_within(KvPreset preset, uint64_t bytes) const;
 };
 
-// `start`: the first bytes of a file of file_bytes; all_bytes: the same, or the sum over all files of a split model.
+// `start`: the first bytes of a file of file_bytes; all_bytes: the same, or the sum over all files of a split model; 0:
+// nobody knows, and what the tensors need is taken (file_bytes may be anything large then).
 // Errors are those of Model::open as far as the header shows them, and corrupt_file while the header does not end in
 // `start` (GgufFile::open_header).
 Result<MemoryPlan> plan_memory(std::span<const uint8_t> start, uint64_t file_bytes, uint64_t all_bytes);

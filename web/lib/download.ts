@@ -121,8 +121,8 @@ async function ask(url: string, file: KeptFile, signal: AbortSignal, options: Do
     response = await fetch(url, { headers: from > 0 ? { Range: `bytes=${from}-` } : {}, signal, cache: 'no-store' });
   } catch {
     throwIfAborted(options.signal, 'kept');
-    const failed = unreachable(url, from);
-    throw from > 0 ? new Dropped(failed) : failed;
+    if (from === 0) throw unreachable(url, 0);
+    throw new Dropped(navigator.onLine ? lost(options.name, file) : unreachable(url, from));
   }
   if (response.ok && response.body) return response;
   void response.body?.cancel();

@@ -4,7 +4,7 @@
 import { createSHA256, type IHasher } from 'hash-wasm';
 import { dataName, type Journal, journalName, parseJournal, slotBytes } from './journal';
 
-const journalEvery = 16 * 2 ** 20; // bytes of data
+const journalEvery = 4 * 2 ** 20; // bytes of data: what a crash can cost
 
 /** What of FileSystemSyncAccessHandle is used: the types of a page do not know it, and the library is checked with both. */
 interface SyncAccess {

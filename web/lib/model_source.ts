@@ -22,6 +22,7 @@ export interface OpenSource {
 }
 
 const memoryLimit = 2 ** 32; // bytes that a WebAssembly memory with 32-bit addresses can have
+const unknownBytes = 2 ** 50; // of a file whose size nobody says: large enough for any header
 const progressEvery = 50; // ms
 
 /** A source that is to be kept is downloaded here, whole; others answer, and are read later. */
@@ -103,12 +104,9 @@ export async function readStart(
   const bytes = await firstBytes(response.body!.getReader(), count);
   const whole = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
   const length = response.status === 200 ? response.headers.get('content-length') : undefined;
-  const fileBytes = facts.get(urls[0]!)?.bytes ?? Number(whole ?? length ?? Number.NaN);
-  if (!Number.isFinite(fileBytes))
-    throw new StrataError(
-      'server',
-      `The server does not say how long ${urls[0]} is, so what it needs cannot be told before.`,
-    );
+  const known = facts.get(urls[0]!)?.bytes ?? ((whole ?? length) ? Number(whole ?? length) : undefined);
+  if (known === undefined) return { bytes, fileBytes: unknownBytes, allBytes: 0 };
+  const fileBytes = known;
   const allBytes = urls.reduce((sum, url) => sum + (facts.get(url)?.bytes ?? fileBytes), 0);
   return { bytes, fileBytes, allBytes };
 }

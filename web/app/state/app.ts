@@ -5,6 +5,7 @@ import { applyUpdate, keepForOffline, onUpdateWaiting } from '../offline';
 import { text } from '../strings';
 import { Chat } from './chat';
 import { nameOf } from './model_name';
+import { askToPersist, look, stopLooking } from './models';
 import { change, type ModelChoice, settings } from './settings';
 import { openSnapshots } from './snapshots';
 import { openStore, type Store, TabStore } from './store';
@@ -69,7 +70,8 @@ export async function start(): Promise<void> {
 
 function openChoice(choice: ModelChoice): Promise<void> {
   if (choice.kind === 'included') return chat.open(includedModel, includedModel.name);
-  return chat.open({ kind: 'url', url: choice.url }, nameOf(choice.url));
+  const name = nameOf(choice.url);
+  return chat.open({ kind: 'url', url: choice.url, name, keep: true }, name);
 }
 
 export async function openIncluded(): Promise<void> {
@@ -78,15 +80,27 @@ export async function openIncluded(): Promise<void> {
   await chat.open(includedModel, includedModel.name);
 }
 
-export async function openFile(file: File): Promise<void> {
+/** One file, or all files of a split model in any order. */
+export async function openFiles(files: File[]): Promise<void> {
   dialog.value = undefined;
-  await chat.open({ kind: 'file', file, name: file.name }, nameOf(file.name));
+  const sorted = [...files].sort((a, b) => a.name.localeCompare(b.name, 'en'));
+  const { name } = sorted[0]!;
+  await chat.open({ kind: 'file', file: sorted, name }, nameOf(name));
 }
 
-export async function openUrl(url: string): Promise<void> {
+/** Shows what an address or a repository holds, and what it needs, before anything is downloaded. */
+export function lookAt(address: string): void {
+  dialog.value = 'model';
+  void look(address);
+}
+
+/** `keep`: on this device, so that it is there the next time. */
+export async function openUrl(url: string, keep = true): Promise<void> {
   dialog.value = undefined;
+  stopLooking();
+  if (keep) void askToPersist();
   const name = nameOf(url);
-  await chat.open({ kind: 'url', url, name }, name);
+  await chat.open({ kind: 'url', url, name, keep }, name);
   if (chat.model.value?.source.kind === 'url' && chat.model.value.source.url === url)
     change({ model: { kind: 'url', url } });
 }

@@ -101,9 +101,11 @@ export class Chat {
   }
 
   /** The same model again, in a new engine: after the engine died, or after its download failed. */
-  async openAgain(): Promise<void> {
+  async openAgain(keep = true): Promise<void> {
     const again = this.#failed ?? this.model.value;
-    if (again) await this.open(again.source, again.name);
+    if (!again) return;
+    const { source, name } = again;
+    await this.open(source.kind === 'url' && !keep ? { ...source, keep } : source, name);
   }
 
   async #load(source: ModelSource, name: string, signal: AbortSignal): Promise<void> {

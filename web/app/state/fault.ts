@@ -3,7 +3,15 @@ import { type ErrorCode, StrataError } from '../../lib';
 import { text } from '../strings';
 
 /** `open again`: the same model anew. `included`: the model that is always there. `answer`: ask again. `more memory`: a larger budget. */
-export type WayOn = 'open again' | 'included' | 'choose' | 'answer' | 'save' | 'more memory' | 'dismiss';
+export type WayOn =
+  | 'open again'
+  | 'included'
+  | 'choose'
+  | 'answer'
+  | 'save'
+  | 'more memory'
+  | 'dismiss'
+  | 'without keeping';
 
 export interface Fault {
   code: ErrorCode | 'not_saved' | 'elsewhere';
@@ -50,7 +58,15 @@ export function openElsewhere(): Fault {
 }
 
 function wayOnFromOpening(code: ErrorCode, anotherIsOpen: boolean): WayOn {
-  if (code === 'network' || code === 'server' || code === 'worker_died' || code === 'internal') return 'open again';
+  if (code === 'quota') return 'without keeping';
+  if (
+    code === 'network' ||
+    code === 'hash_mismatch' ||
+    code === 'server' ||
+    code === 'worker_died' ||
+    code === 'internal'
+  )
+    return 'open again';
   return anotherIsOpen ? 'choose' : 'included';
 }
 

@@ -111,6 +111,7 @@ const waysOn: Record<WayOn, (fault: Fault) => { label: string; act: () => void }
     label: text.fault.raise(chat.raisedBudget(neededBytes)),
     act: () => void chat.goOnWithMore(neededBytes),
   }),
+  'without keeping': () => ({ label: text.fault.withoutKeeping, act: () => void chat.openAgain(false) }),
   dismiss: () => ({
     label: text.fault.understood,
     act: () => {
