@@ -54,8 +54,8 @@ export async function serveUnkindly(files: Record<string, Buffer>): Promise<Unki
       if (mood.dropAfter !== undefined && at - from >= mood.dropAfter) return void response.destroy();
       await new Promise<void>((written) => response.write(piece, () => written()));
       entry.sent += piece.length;
-      if (mood.bytesPerSecond)
-        await new Promise((done) => setTimeout(done, (piece.length / mood.bytesPerSecond!) * 1000));
+      const { bytesPerSecond } = range?.[2] ? {} : unkind.mood; // may change on the way; a look at the header is quick
+      if (bytesPerSecond) await new Promise((done) => setTimeout(done, (piece.length / bytesPerSecond) * 1000));
     }
     if (mood.announce) response.destroy();
     else response.end();

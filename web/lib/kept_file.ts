@@ -71,8 +71,11 @@ export class KeptFile {
 
   write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
-      const written = this.#data.write(bytes.subarray(at), { at: this.#entry.done + at });
-      if (written <= 0) throw new DOMException('Nothing more was written.', 'QuotaExceededError');
+      const rest = bytes.subarray(at);
+      const written = this.#data.write(rest, { at: this.#entry.done + at });
+      // A full disk is no exception in Chromium: it returns a negative number as if it were an unsigned one.
+      if (!(written > 0 && written <= rest.length))
+        throw new DOMException('Nothing more was written.', 'QuotaExceededError');
       at += written;
     }
     this.#hasher.update(bytes);
