@@ -1,6 +1,6 @@
 // Every word that the page says, in one place. Sentence case, no full stop after labels; numbers come formatted.
 import type { ErrorCode, MemoryPreset } from '../lib';
-import { bits, bytes, count, perSecond, ratio, seconds } from './format';
+import { about, bits, bytes, count, perSecond, ratio, seconds } from './format';
 
 const nbsp = '\u00a0';
 
@@ -90,8 +90,7 @@ export const text = {
     asking: 'Reading the first few megabytes of the file',
     noneThere: 'There is no GGUF file in this repository.',
     listed: (size: number, parts: number) => (parts === 1 ? bytes(size) : `${bytes(size)} in ${parts} files`),
-    runs: (tokens: number) =>
-      `It runs here, with room for about ${count(Number(tokens.toPrecision(2)))} tokens of conversation.`,
+    runs: (tokens: number) => `It runs here, with room for about ${about(tokens)} tokens of conversation.`,
     runsNot: (needs: number, has: number) =>
       `It does not run in a tab: it needs ${bytes(needs)}, and a tab has ${bytes(has)}. Take a smaller model, or one with fewer bits.`,
     planNames: {
@@ -101,8 +100,7 @@ export const text = {
       memory: (preset: MemoryPreset) => (preset === 'exact' ? 'Memory, exact' : `Memory at ${presetBits[preset]}`),
     },
     planWeights: (size: number, types: string) => `${bytes(size)} (tensors: ${types})`,
-    planMemory: (perToken: number, tokens: number) =>
-      `${bytes(perToken)} a token, about ${count(Number(tokens.toPrecision(2)))} fit`,
+    planMemory: (perToken: number, tokens: number) => `${bytes(perToken)} a token, ${about(tokens)} fit`,
     download: (size: number) => `Download ${bytes(size)}`,
     keptSize: (size: number) => `${bytes(size)} · works offline`,
     keptPart: (size: number, total: number | undefined) =>
@@ -115,7 +113,7 @@ export const text = {
     deleteNo: 'Keep it',
     persisted: 'This browser has promised to keep them.',
     notPersisted: 'The browser may remove them when this device runs short of space.',
-    free: (size: number) => `About ${bytes(size)} are free.`,
+    free: (size: number) => `About ${bytes(size)} are free for this page.`,
     phases: {
       waiting: 'Another tab is downloading it',
       download: 'Downloading',
@@ -292,7 +290,7 @@ export const text = {
     coarser: 'Some of this conversation is coarser than chosen.',
     sharpen: 'Read it again',
     trained: (n: number) =>
-      `This model was trained on ${count(n)} tokens at once. Beyond that it still remembers, but less surely.`,
+      `This model was trained on ${count(n)} tokens at once. What lies further back is still in memory, and found less surely.`,
   },
 
   remember: {

@@ -10,6 +10,7 @@ export function KeptModels() {
   useEffect(() => void refreshKept(), []);
   const used = chat.model.value?.source;
   const words = text.model;
+  if (used === includedModel && kept.value.length === 0) return null;
   return (
     <section>
       <h3>{words.onThisDevice}</h3>
