@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { splitGguf } from './split_gguf.mjs';
 
 const strata = process.env.STRATA ?? 'build/native/strata';
 const model = 'web/public/models/pocket-chat-5.8m-q8_0.gguf';
@@ -732,10 +733,28 @@ test('inspect: metadata, shape, weights and memory per token', () => {
     /q8_0 +816 +816/,
     /hq4_0 +432 +432/,
     /turbo_kv_4b +\d+ +\d+/,
+    /quality +818 +\d{6,}/,
+    /max +434 +\d{6,}/,
   ])
     assert.match(stdout, part);
   assert.doesNotMatch(stdout, /blk\.0/);
   assert.match(ok('inspect', model, '--tensors').stdout, /blk\.0\.attn_q\.weight +Q8_0 +256 x 256/);
+});
+
+test('a split model is read from all its files, by the name of the first', () => {
+  const parts = splitGguf(readFileSync(model), 2);
+  const [first] = [1, 2].map((no) => file(`whole-0000${no}-of-00002.gguf`, parts[no - 1]));
+  const say = (path) => ok('generate', path, '--prompt', 'My name is', '-n', '12', '--temp', '0').stdout;
+  assert.equal(say(first), say(model));
+  file('half-00001-of-00002.gguf', parts[0]);
+  fails(
+    1,
+    /half-00002-of-00002.gguf' does not exist/,
+    'generate',
+    join(folder, 'half-00001-of-00002.gguf'),
+    '--prompt',
+    'A',
+  );
 });
 
 test('tokenize: ids and pieces, control tokens only when asked for', () => {
