@@ -12,7 +12,8 @@ namespace strata {
 
 namespace {
 
-constexpr uint64_t kTokenBytes = 160;  // of the tokenizer's tables, for each token: measured 90 to 150
+constexpr int64_t kMostValues = 1 << 22;  // keys of one token: fifty times those of the largest models
+constexpr uint64_t kTokenBytes = 160;     // of the tokenizer's tables, for each token: measured 90 to 150
 
 std::unique_ptr<TileCache> empty_cache(const KvShape& shape, KvPreset preset) {
     KvOptions options;
@@ -28,6 +29,11 @@ Result<MemoryPlan> plan_memory(std::span<const uint8_t> start, uint64_t file_byt
     if (!file) return file.error();
     auto config = read_config(*file);
     if (!config) return config.error();
+    const int64_t values = int64_t(config->n_layers) * config->n_kv_heads * config->head_dim;
+    if (values > kMostValues)
+        return Error{ErrorCode::corrupt_file, "the model's header asks for " + std::to_string(values) +
+                                                  " key values of each token; expected at most " +
+                                                  std::to_string(kMostValues)};
     const auto tokenizer = open_tokenizer(*file);
     if (!tokenizer) return tokenizer.error();
     config->n_vocab = tokenizer->size();

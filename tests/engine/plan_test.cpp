@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/session.h"
+#include "tests/engine/gguf_builder.h"
 #include "tests/engine/shipped_model.h"
 #include "tests/engine/some_tokens.h"
 #include "tests/engine/test_files.h"
@@ -63,6 +64,19 @@ TEST(Plan, SaysWhatIsWrongBeforeTheDownload) {
     EXPECT_EQ(plan_memory(bytes.subspan(8, 1000), bytes.size(), bytes.size()).error().code, ErrorCode::not_gguf);
     EXPECT_EQ(plan_memory(bytes.first(kHeader), kHeader, kHeader).error().code, ErrorCode::corrupt_file)
         << "a file that ends before its weights";
+}
+
+// Nothing of the file but its header is there to contradict it.
+TEST(Plan, AHeaderThatAsksForTheImpossibleIsRefused) {
+    GgufBuilder builder;
+    builder.header(0, 8).string("general.architecture", "llama").u32("llama.block_count", 1024);
+    builder.u32("llama.embedding_length", 1 << 24).u32("llama.feed_forward_length", 1 << 24);
+    builder.u32("llama.attention.head_count", 4096).u32("llama.attention.head_count_kv", 4096);
+    builder.u32("llama.attention.key_length", 1024).u32("llama.context_length", 2048);
+    const auto plan = plan_memory(builder.span(), builder.span().size(), 0);
+    ASSERT_FALSE(plan);
+    EXPECT_EQ(plan.error().code, ErrorCode::corrupt_file);
+    EXPECT_NE(plan.error().message.find("key values of each token"), std::string::npos) << plan.error().message;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Models that this device keeps, against a server that behaves as badly as servers and networks do, in a real browser.
 import { readFileSync } from 'node:fs';
 import { expect, type Page, test } from '@playwright/test';
+import { splitGguf } from '../tools/split_gguf.mjs';
 import { answerTo, expectModel, modelFile, modelName, open } from './page';
 import { serveUnkindly, type UnkindServer } from './unkind_server';
 
@@ -254,6 +255,35 @@ test('a second tab waits for the download of the first, and uses it', async ({ p
   expect(downloads()).toHaveLength(0);
   expect(first.length).toBeGreaterThan(0);
   expect(await answerTo(second, 'My name is Robert.')).not.toBe('');
+});
+
+test('a split model is kept as one: downloaded file by file, listed once, deleted whole', async ({ page }) => {
+  await server.stop();
+  const [a, b] = splitGguf(model, 2);
+  server = await serveUnkindly({ '/big-00001-of-00002.gguf': a!, '/big-00002-of-00002.gguf': b! });
+  await open(page);
+  await look(page, '/big-00001-of-00002.gguf');
+  server.mood = { dropAfter: 1_000_000, hash: true };
+  await startDownload(page);
+  await expectModel(page, 'big-00001-of-00002');
+  expect(await answerTo(page, 'My name is Robert.')).not.toBe('');
+  await openModels(page);
+  const row = dialog(page).getByRole('listitem').filter({ hasText: 'big' });
+  await expect(row).toHaveCount(1);
+  await row.getByRole('button', { name: /^Delete/ }).click();
+  await row.getByRole('button', { name: /^Delete/ }).click();
+  await expect(row).toHaveCount(0);
+  expect(await keptBytes(page)).toBe(0);
+});
+
+test('offline, an address that is not kept is refused with what still works', async ({ page, context }) => {
+  await open(page);
+  await context.setOffline(true);
+  await look(page);
+  await expect(dialog(page).getByRole('alert')).toContainText('models that are kept here still work');
+  await context.setOffline(false);
+  await dialog(page).getByRole('button', { name: 'Try again' }).click();
+  await expect(dialog(page).getByRole('button', { name: /^Download/ })).toBeVisible();
 });
 
 test('a repository of the hub is listed, and a model of it is checked against the hub’s hash', async ({

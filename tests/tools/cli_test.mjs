@@ -744,17 +744,10 @@ test('inspect: metadata, shape, weights and memory per token', () => {
 test('a split model is read from all its files, by the name of the first', () => {
   const parts = splitGguf(readFileSync(model), 2);
   const [first] = [1, 2].map((no) => file(`whole-0000${no}-of-00002.gguf`, parts[no - 1]));
-  const say = (path) => ok('generate', path, '--prompt', 'My name is', '-n', '12', '--temp', '0').stdout;
+  const say = (path) => ok('generate', path, '-p', 'My name is', '-n', '12', '--temp', '0').stdout;
   assert.equal(say(first), say(model));
   file('half-00001-of-00002.gguf', parts[0]);
-  fails(
-    1,
-    /half-00002-of-00002.gguf' does not exist/,
-    'generate',
-    join(folder, 'half-00001-of-00002.gguf'),
-    '--prompt',
-    'A',
-  );
+  fails(1, /half-00002-of-00002.gguf' does not exist/, 'generate', join(folder, 'half-00001-of-00002.gguf'), '-p', 'A');
 });
 
 test('tokenize: ids and pieces, control tokens only when asked for', () => {

@@ -42,7 +42,7 @@ function checkWhenIdle(): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   effect(() => {
     clearTimeout(timer);
-    void settings.value.memory.preset;
+    void [settings.value.memory.preset, chat.guard.checking.value]; // another preset may have been chosen meanwhile
     if (!chat.model.value || chat.opening.value || chat.activity.value.kind !== 'idle') return;
     timer = setTimeout(() => {
       if (!document.hidden) void chat.checkCompression(touch.value ? checkMs.phone : checkMs.computer);
