@@ -65,6 +65,30 @@ val to_js(const KvStats& stats) {
     return object;
 }
 
+val to_js(const MemoryPlan& plan) {
+    val presets = val::object();
+    for (const KvPreset preset : kKvPresets) {
+        const auto& bytes = plan.bytes_per_token[size_t(preset)];
+        if (!bytes) continue;
+        val each = val::object();
+        each.set("bytesPerToken", *bytes);
+        each.set("tokens", double(plan.tokens_within(preset, kTabBytes)));
+        presets.set(kv_preset_name(preset), each);
+    }
+    val object = val::object();
+    object.set("name", plan.config.name);
+    object.set("architecture", plan.config.architecture);
+    object.set("weightTypes", plan.weight_types);
+    object.set("parameters", double(plan.n_parameters));
+    object.set("weightBytes", double(plan.weight_bytes));
+    object.set("workingBytes", double(plan.working_bytes));
+    object.set("windowBytes", double(plan.window_bytes));
+    object.set("trainedLength", plan.config.trained_length);
+    object.set("presets", presets);
+    object.set("tabBytes", double(kTabBytes));
+    return object;
+}
+
 // What JavaScript leaves out keeps the engine's default.
 template <class T>
 void take(const val& options, const char* name, T& field) {
@@ -113,6 +137,8 @@ Result<SessionOptions> session_options(const val& options) {
     double budget = 0;
     take(options, "budgetBytes", budget);
     result.kv.budget_bytes = byte_count(budget);
+    if (const val layers = options["guardedLayers"]; !layers.isUndefined())
+        result.kv.guarded_layers = emscripten::convertJSArrayToNumberVector<int>(layers);
     take(options, "visibleWindow", result.kv.visible_window);
     if (const val clamp = options["distanceClamp"]; !clamp.isUndefined()) result.distance_clamp = clamp.as<int>();
     take(options, "threads", result.threads);
@@ -134,6 +160,13 @@ GenerationOptions generation_options(const val& options) {
     const val stop = options["stop"];
     if (!stop.isUndefined()) result.stop = emscripten::vecFromJSArray<std::string>(stop);
     return result;
+}
+
+// 64 bits are more than a number in JavaScript holds.
+std::string hexadecimal(uint64_t value) {
+    std::string text(16, '0');
+    for (size_t i = text.size(); i-- > 0; value /= 16) text[i] = "0123456789abcdef"[value % 16];
+    return text;
 }
 
 // [begin, end, begin, end, …] in bytes.
@@ -160,11 +193,20 @@ public:
     val bytes() const { return val(emscripten::typed_memory_view(capacity_, bytes_.get())); }
 
     // ---- the model
-    val open(double size) {
-        auto model = Model::open({bytes_.get(), size_t(size)});
+    // part_bytes: sizes of the files of a split model, which lie one after the other; [] for one file.
+    val open(double size, const val& part_bytes) {
+        std::vector<uint64_t> parts;
+        for (const double part : emscripten::convertJSArrayToNumberVector<double>(part_bytes))
+            parts.push_back(byte_count(part));
+        auto model = Model::open({bytes_.get(), size_t(size)}, parts);
         if (!model) return failure(model.error());
         model_ = std::move(*model);
         return val::undefined();
+    }
+    // What a model would need, from the first `read` bytes of its file. No model is opened.
+    val plan(double read, double file_bytes, double all_bytes) const {
+        const auto plan = plan_memory({bytes_.get(), size_t(read)}, byte_count(file_bytes), byte_count(all_bytes));
+        return plan ? to_js(*plan) : failure(plan.error());
     }
     val info() const {
         const ModelConfig& config = model_->config();
@@ -179,6 +221,7 @@ public:
         object.set("kvHeads", config.n_kv_heads);
         object.set("headDim", config.head_dim);
         object.set("vocabulary", config.n_vocab);
+        object.set("identity", hexadecimal(model_->identity()));
         return object;
     }
     val chat_template() const {
@@ -269,6 +312,31 @@ public:
     std::string simd() const { return session_->simd(); }
     int threads() const { return session_->threads(); }
 
+    // ---- the guard, beside the conversation and without touching it
+    val begin_guard(const val& options) {
+        const auto wanted = session_options(options);
+        if (!wanted) return failure(wanted.error());
+        auto run = GuardRun::open(*model_, *wanted);
+        if (!run) return failure(run.error());
+        guard_ = std::move(*run);
+        return val::undefined();
+    }
+    val step_guard(int positions) {
+        if (const Status read = guard_->step(positions); !read) {
+            guard_.reset();
+            return failure(read.error());
+        }
+        const GuardResult result = guard_->result();
+        val object = val::object();
+        object.set("done", guard_->done());
+        object.set("progress", guard_->progress());
+        object.set("kldWithout", result.kld_without);
+        object.set("kld", result.kld);
+        object.set("guardedLayers", to_array(result.guarded_layers));
+        return object;
+    }
+    void end_guard() { guard_.reset(); }
+
     val score_digest(const val& ids) {
         const auto digest = logits_digest(*session_, emscripten::convertJSArrayToNumberVector<int>(ids));
         return digest ? val(*digest) : failure(digest.error());
@@ -293,6 +361,7 @@ private:
     std::unique_ptr<Model> model_;
     std::unique_ptr<Session> session_;
     std::optional<Generation> generation_;
+    std::unique_ptr<GuardRun> guard_;
 };
 
 std::string build_commit() { return build_info().commit; }
@@ -306,6 +375,7 @@ EMSCRIPTEN_BINDINGS(engine) {
         .function("reserve", &Engine::reserve)
         .function("bytes", &Engine::bytes)
         .function("open", &Engine::open)
+        .function("plan", &Engine::plan)
         .function("info", &Engine::info)
         .function("chatTemplate", &Engine::chat_template)
         .function("encode", &Engine::encode)
@@ -324,6 +394,9 @@ EMSCRIPTEN_BINDINGS(engine) {
         .function("start", &Engine::start)
         .function("step", &Engine::step)
         .function("stats", &Engine::stats)
+        .function("beginGuard", &Engine::begin_guard)
+        .function("stepGuard", &Engine::step_guard)
+        .function("endGuard", &Engine::end_guard)
         .function("position", &Engine::position)
         .function("scratchBytes", &Engine::scratch_bytes)
         .function("simd", &Engine::simd)

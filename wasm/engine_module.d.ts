@@ -13,6 +13,7 @@ export interface SessionOptions {
   valueType?: string;
   keyWindow?: number;
   valueWindow?: number;
+  guardedLayers?: number[];
   visibleWindow?: number;
   distanceClamp?: number;
   threads?: number;
@@ -37,12 +38,38 @@ export interface Step {
   stop: 'none' | 'end_of_turn' | 'stop_text' | 'max_tokens';
 }
 
+/** `presets` lacks those that the model's heads do not fit. `tokens`: of conversation, in a tab of `tabBytes`. */
+export interface NativePlan {
+  name: string;
+  architecture: string;
+  weightTypes: string;
+  parameters: number; // 0: unknown
+  weightBytes: number;
+  workingBytes: number;
+  windowBytes: number;
+  trainedLength: number;
+  presets: { [preset: string]: { bytesPerToken: number; tokens: number } | undefined };
+  tabBytes: number;
+}
+
+/** kldWithout below 0: the first pass has not ended, nothing is known. */
+export interface GuardStep {
+  done: boolean;
+  progress: number;
+  kldWithout: number;
+  kld: number;
+  guardedLayers: number[];
+}
+
 /** One model and one conversation. Calls in the order of the file: bytes, model, tokenizer, conversation. */
 export interface NativeEngine {
   reserve(size: number): boolean;
   /** A view of linear memory: valid until memory grows, so ask again after every other call. */
   bytes(): Uint8Array;
-  open(size: number): Failure | undefined;
+  /** `partBytes`: the sizes of the files of a split model, which lie one after the other; [] for one file. */
+  open(size: number, partBytes: number[]): Failure | undefined;
+  /** From the first `read` bytes of a file. `corrupt_file` may mean that its header is longer. */
+  plan(read: number, fileBytes: number, allBytes: number): NativePlan | Failure;
   info(): {
     name: string;
     architecture: string;
@@ -54,6 +81,7 @@ export interface NativeEngine {
     kvHeads: number;
     headDim: number;
     vocabulary: number;
+    identity: string;
   };
   chatTemplate(): string | undefined;
 
@@ -94,6 +122,10 @@ export interface NativeEngine {
   scratchBytes(): number;
   simd(): string;
   threads(): number;
+  /** Only with threads: 1, since the conversation has the others. `positions`: 1 to 64. */
+  beginGuard(options: SessionOptions): Failure | undefined;
+  stepGuard(positions: number): GuardStep | Failure;
+  endGuard(): void;
   scoreDigest(ids: number[]): number | Failure;
 
   delete(): void;

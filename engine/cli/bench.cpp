@@ -185,7 +185,7 @@ int run(const BenchArguments& arguments) {
             "| model | size | params | backend | threads | memory | test | t/s | weights GB/s |\n"
             "| --- | ---: | ---: | --- | ---: | --- | ---: | ---: | ---: |\n");
     const bool as_json = arguments.output == OutputFormat::json || arguments.output == OutputFormat::jsonl;
-    const std::string hash = as_json ? sha256(file->file.bytes()) : "";
+    const std::string hash = as_json ? sha256(file->bytes()) : "";
     Json list = Json::array();
     for (const Test& test : tests(arguments)) {
         const auto measured = measure(model, arguments, test);

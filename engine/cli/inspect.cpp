@@ -87,9 +87,22 @@ std::string bytes_per_token(const ModelConfig& config, double bits) {
     return fixed(double(config.n_layers) * config.n_kv_heads * config.head_dim * bits / 8, 0);
 }
 
+void print_plan(const MemoryPlan& plan) {
+    std::printf("\nMemory: weights %s, working memory about %s, the newest tokens %s\n  %-12s %16s %22s\n",
+                size_text(plan.weight_bytes).c_str(), size_text(plan.working_bytes).c_str(),
+                size_text(plan.window_bytes).c_str(), "preset", "bytes per token", "tokens that fit a tab");
+    for (const KvPreset preset : kKvPresets) {
+        const auto& bytes = plan.bytes_per_token[size_t(preset)];
+        std::printf("  %-12s %16s %22s\n", kv_preset_name(preset), bytes ? fixed(*bytes, 0).c_str() : "-",
+                    bytes ? std::to_string(plan.tokens_within(preset, kTabBytes)).c_str() : "-");
+    }
+}
+
 void print_memory(const Model& model) {
-    std::printf("\nMemory of a conversation, bytes per token outside the window\n  %-12s %10s %10s\n", "type", "keys",
-                "values");
+    std::printf(
+        "\nMemory of a conversation in the formats of other engines, bytes per token outside the window\n  %-12s %10s "
+        "%10s\n",
+        "type", "keys", "values");
     for (const KvType type : kKvTypes) {
         const auto keys = tier_of_one_token(model, type, KvType::fp16),
                    values = tier_of_one_token(model, KvType::fp16, type);
@@ -115,6 +128,9 @@ int run(const InspectArguments& arguments) {
         return kExitOk;
     }
     print_shape(**model);
+    const uint64_t size = mapped->bytes().size();
+    const auto plan = plan_memory(mapped->bytes(), size, size);
+    if (plan) print_plan(*plan);
     print_memory(**model);
     return kExitOk;
 }

@@ -110,7 +110,7 @@ Json to_json(const KldArguments& arguments, const ModelFile& model, const Measur
     Json json = {
         {"command", "kld"},
         {"model", file_name(arguments.engine.model)},
-        {"model_sha256", sha256(model.file.bytes())},
+        {"model_sha256", sha256(model.bytes())},
         {"text", names_json(arguments.texts)},
         {"n_tokens", measured.n_tokens},
         {"n_scored", summary.n},

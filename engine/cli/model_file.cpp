@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <regex>
 #include <utility>
 
 namespace strata::cli {
@@ -54,12 +55,37 @@ MappedFile::~MappedFile() {
     if (!bytes_.empty()) munmap(const_cast<uint8_t*>(bytes_.data()), bytes_.size());
 }
 
+std::vector<std::string> files_of_model(const std::string& path) {
+    static const std::regex split("(.*-)00001-of-([0-9]{5})(\\.gguf)");
+    std::smatch match;
+    if (!std::regex_match(path, match, split)) return {path};
+    const int count = std::stoi(match[2]);
+    std::vector<std::string> files;
+    for (int i = 1; i <= count; ++i) {
+        char number[16];
+        std::snprintf(number, sizeof number, "%05d", i);
+        files.push_back(match[1].str() + number + "-of-" + match[2].str() + match[3].str());
+    }
+    return files;
+}
+
 Result<ModelFile> load_model(const std::string& path) {
-    auto file = MappedFile::open(path);
-    if (!file) return file.error();
-    auto model = Model::open(file->bytes());
+    const auto files = files_of_model(path);
+    ModelFile result;
+    std::vector<uint64_t> part_bytes;
+    for (const std::string& name : files) {
+        auto file = MappedFile::open(name);
+        if (!file) return file.error();
+        part_bytes.push_back(file->bytes().size());
+        if (files.size() == 1)
+            result.file.emplace(std::move(*file));
+        else
+            result.parts.insert(result.parts.end(), file->bytes().begin(), file->bytes().end());
+    }
+    auto model = Model::open(result.bytes(), part_bytes);
     if (!model) return Error{model.error().code, "'" + path + "': " + model.error().message};
-    return ModelFile{std::move(*file), std::move(*model)};
+    result.model = std::move(*model);
+    return result;
 }
 
 Result<std::string> read_text(const std::string& path) {

@@ -2,8 +2,10 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 
@@ -26,10 +28,16 @@ private:
     std::span<const uint8_t> bytes_;
 };
 
-// A model together with the file that it borrows its weights from.
+// The files of a split model: PATH and those that follow it, when it ends in -00001-of-0000N.gguf; else PATH alone.
+std::vector<std::string> files_of_model(const std::string& path);
+
+// A model together with the bytes that it borrows its weights from.
 struct ModelFile {
-    MappedFile file;
+    std::optional<MappedFile> file;  // a model in one file
+    std::vector<uint8_t> parts;      // or in several, read one after the other
     std::unique_ptr<Model> model;
+
+    std::span<const uint8_t> bytes() const { return file ? file->bytes() : std::span<const uint8_t>(parts); }
 };
 Result<ModelFile> load_model(const std::string& path);
 

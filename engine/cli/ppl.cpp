@@ -64,7 +64,7 @@ Json to_json(const PplArguments& arguments, const ModelFile& model, const Measur
     Json json = {
         {"command", "ppl"},
         {"model", file_name(arguments.engine.model)},
-        {"model_sha256", sha256(model.file.bytes())},
+        {"model_sha256", sha256(model.bytes())},
         {"text", file_name(arguments.text)},
         {"n_tokens", measured.n_tokens},
         {"n_scored", result.scores.size()},

@@ -153,7 +153,7 @@ Json to_json(const RecallArguments& arguments, const ModelFile& model, const std
     Json json = {
         {"command", "recall"},
         {"model", file_name(arguments.engine.model)},
-        {"model_sha256", sha256(model.file.bytes())},
+        {"model_sha256", sha256(model.bytes())},
     };
     if (arguments.questions_file.empty()) {
         json["filler"] = file_name(arguments.filler);

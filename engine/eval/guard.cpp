@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/eval/kld.h"
-
 namespace strata {
 
 namespace {
@@ -59,56 +57,92 @@ std::vector<int> guard_tokens(const Tokenizer& tokenizer) {
     return tokens;
 }
 
-class Trials {
-public:
-    Trials(const Model& model, const SessionOptions& options)
-        : model_(model), options_(options), tokens_(guard_tokens(model.tokenizer())) {
-        options_.kv.budget_bytes = 0;
-    }
-
-    Result<double> mean_kld(const std::vector<int>& guarded) {
-        KldOptions options;
-        options.session = options_;
-        options.session.kv.guarded_layers = guarded;
-        const auto result = kl_divergence(model_, tokens_, options);
-        if (!result) return result.error();
-        return summarise(result->scores).kld.mean;  // of positions from 256 on
-    }
-
-private:
-    const Model& model_;
-    SessionOptions options_;
-    std::vector<int> tokens_;
-};
-
 }  // namespace
 
-// Layers are guarded in the order of what guarding each alone gains, until the rest is good enough.
-Result<GuardResult> guard(const Model& model, const SessionOptions& options, double threshold) {
+GuardRun::GuardRun(const Model& model, const SessionOptions& options, double threshold)
+    : model_(model), options_(options), threshold_(threshold), tokens_(guard_tokens(model.tokenizer())) {
+    options_.kv.budget_bytes = 0;
+}
+
+Result<std::unique_ptr<GuardRun>> GuardRun::open(const Model& model, const SessionOptions& options, double threshold) {
     if (!options.kv.preset)
         return Error{ErrorCode::invalid_argument, "the guard is for tiered memory: choose a preset"};
-    Trials trials(model, options);
-    const auto without = trials.mean_kld({});
-    if (!without) return without.error();
-    GuardResult result{*without, *without, {}};
-    if (*without <= threshold) return result;
+    std::unique_ptr<GuardRun> run(new GuardRun(model, options, threshold));
+    if (const Status begun = run->try_layers({}); !begun) return begun.error();
+    return run;
+}
 
-    std::vector<std::pair<double, int>> gains;  // KLD with one layer guarded
-    for (int layer = 0; layer < model.config().n_layers; ++layer) {
-        const auto alone = trials.mean_kld({layer});
-        if (!alone) return alone.error();
-        gains.emplace_back(*alone, layer);
+Status GuardRun::try_layers(std::vector<int> layers) {
+    pass_.reset();  // its memory is what the next pass takes
+    options_.kv.guarded_layers = std::move(layers);
+    auto pass = KldPass::open(model_, tokens_, options_);
+    if (!pass) return pass.error();
+    pass_ = std::move(*pass);
+    return Done{};
+}
+
+Status GuardRun::step(int64_t positions) {
+    if (const Status read = pass_->read(positions); !read) return read.error();
+    if (!pass_->done()) return Done{};
+    return take(summarise(pass_->scores()).kld.mean);  // of positions from 256 on
+}
+
+// Layers are guarded in the order of what guarding each alone gains, until the rest is good enough.
+Status GuardRun::take(double kld) {
+    const int n_layers = model_.config().n_layers;
+    if (result_.kld_without < 0) {
+        result_.kld_without = result_.kld = kld;
+        if (kld > threshold_) return try_layers({0});
+    } else if (int(gains_.size()) < n_layers) {
+        const int layer = int(gains_.size());
+        gains_.emplace_back(kld, layer);
+        if (layer + 1 < n_layers) return try_layers({layer + 1});
+        std::sort(gains_.begin(), gains_.end());
+        result_.kld = gains_[0].first;
+        result_.guarded_layers = {gains_[0].second};
+        return guard_next();
+    } else {
+        result_.kld = kld;
+        result_.guarded_layers = options_.kv.guarded_layers;
+        return guard_next();
     }
-    std::sort(gains.begin(), gains.end());
-    for (const auto& [kld, layer] : gains) {
-        result.guarded_layers.push_back(layer);
-        std::sort(result.guarded_layers.begin(), result.guarded_layers.end());
-        const auto with = trials.mean_kld(result.guarded_layers);
-        if (!with) return with.error();
-        result.kld = *with;
-        if (result.kld <= threshold) break;
+    pass_.reset();
+    return Done{};
+}
+
+Status GuardRun::guard_next() {
+    std::vector<int> layers = result_.guarded_layers;
+    if (result_.kld <= threshold_ || layers.size() == gains_.size()) {
+        pass_.reset();
+        return Done{};
     }
-    return result;
+    layers.push_back(gains_[layers.size()].second);
+    std::sort(layers.begin(), layers.end());
+    return try_layers(std::move(layers));
+}
+
+double GuardRun::progress() const {
+    if (done()) return 1;
+    const double part = double(pass_->position()) / double(pass_->total());
+    if (result_.kld_without < 0) return part;
+    const double known =
+        double(1 + gains_.size() + (result_.guarded_layers.empty() ? 0 : result_.guarded_layers.size()));
+    return (known + part) / double(1 + 2 * model_.config().n_layers);
+}
+
+GuardResult GuardRun::result() const {
+    if (done() || result_.kld_without <= threshold_) return result_;
+    GuardResult all{result_.kld_without, result_.kld_without, {}};
+    for (int layer = 0; layer < model_.config().n_layers; ++layer) all.guarded_layers.push_back(layer);
+    return all;
+}
+
+Result<GuardResult> guard(const Model& model, const SessionOptions& options, double threshold) {
+    auto run = GuardRun::open(model, options, threshold);
+    if (!run) return run.error();
+    while (!(*run)->done())
+        if (const Status read = (*run)->step(64); !read) return read.error();
+    return (*run)->result();
 }
 
 }  // namespace strata

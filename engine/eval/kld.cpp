@@ -4,13 +4,14 @@
 #include <cmath>
 #include <string>
 
+#include "engine/base/check.h"
 #include "engine/base/math.h"
 
 namespace strata {
 
 namespace {
 
-constexpr int kPart = 64;  // positions read by one session, then by the other
+constexpr int64_t kPart = 64;  // positions read by one session, then by the other
 
 // e^-d - 1 + d for |d| < 1/2, without the cancellation: its terms, highest power first.
 double second_order_of_exp(double d) {
@@ -26,39 +27,6 @@ double log1p_f64(double x) { return x < 1e-4 ? x - x * x / 2 + x * x * x / 3 : l
 int likeliest(std::span<const float> logits) {
     return int(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
-
-// The exact session's logits of up to kPart positions, kept until the candidate has read the same tokens.
-class Lockstep {
-public:
-    Lockstep(Session& exact, Session& candidate, std::span<const int> text)
-        : exact_(exact), candidate_(candidate), text_(text), n_vocab_(size_t(exact.model().config().n_vocab)) {
-        logits_.resize(kPart * n_vocab_);
-    }
-
-    // Reads text[first, first + n) and appends their scores.
-    Status read(int64_t first, int64_t n, std::vector<KldScore>& scores) {
-        const auto part = text_.subspan(size_t(first), size_t(n));
-        const Status exact = exact_.score(part, [&](int64_t position, std::span<const float> logits) {
-            std::copy(logits.begin(), logits.end(), logits_.begin() + std::ptrdiff_t(offset(position, first)));
-        });
-        if (!exact) return exact.error();
-        return candidate_.score(part, [&](int64_t position, std::span<const float> logits) {
-            const auto reference = std::span<const float>(logits_).subspan(offset(position, first), n_vocab_);
-            const int next = text_[size_t(position) + 1];
-            scores.push_back({position, kl_divergence(reference, logits), negative_log_likelihood(reference, next),
-                              negative_log_likelihood(logits, next), likeliest(reference) == likeliest(logits)});
-        });
-    }
-
-private:
-    size_t offset(int64_t position, int64_t first) const { return size_t(position - first) * n_vocab_; }
-
-    Session& exact_;
-    Session& candidate_;
-    std::span<const int> text_;
-    size_t n_vocab_;
-    std::vector<float> logits_;  // (kPart, n_vocab)
-};
 
 template <class Value>
 Estimate estimate(std::span<const KldScore> scores, Value value) {
@@ -154,30 +122,60 @@ KldSummary summarise(std::span<const KldScore> all) {
     return summary;
 }
 
-Result<KldResult> kl_divergence(const Model& model, std::span<const int> tokens, const KldOptions& options) {
-    const std::vector<int> text = model.tokenizer().with_bos(tokens);
-    const int64_t n = int64_t(text.size()) - 1;  // the last token has no successor to predict
-    if (n <= kBeyondWindow)
+KldPass::~KldPass() = default;
+
+Result<std::unique_ptr<KldPass>> KldPass::open(const Model& model, std::span<const int> tokens,
+                                               const SessionOptions& candidate) {
+    std::unique_ptr<KldPass> pass(new KldPass(model.tokenizer().with_bos(tokens)));
+    if (pass->total() <= kBeyondWindow)
         return Error{ErrorCode::invalid_argument,
                      "the text has " + std::to_string(tokens.size()) + " tokens; memories are compared from position " +
                          std::to_string(kBeyondWindow) + " on, which needs " + std::to_string(kBeyondWindow + 2)};
-    SessionOptions reference = options.session;
+    SessionOptions reference = candidate;
     reference.kv = {};
     reference.kv.key_type = reference.kv.value_type = KvType::fp32;
     auto exact = Session::open(model, reference);
     if (!exact) return exact.error();
-    auto candidate = Session::open(model, options.session);
-    if (!candidate) return candidate.error();
+    auto compressed = Session::open(model, candidate);
+    if (!compressed) return compressed.error();
+    pass->exact_ = std::move(*exact);
+    pass->candidate_ = std::move(*compressed);
+    pass->logits_.resize(size_t(kPart) * size_t(model.config().n_vocab));
+    return pass;
+}
 
-    KldResult result;
-    Lockstep lockstep(**exact, **candidate, text);
-    for (int64_t at = 0; at < n; at += kPart) {
-        const int64_t part = std::min<int64_t>(kPart, n - at);
-        if (const Status read = lockstep.read(at, part, result.scores); !read) return read.error();
-        if (options.progress && !options.progress(at + part, n)) return Error{ErrorCode::invalid_argument, "stopped"};
+Status KldPass::read(int64_t positions) {
+    CHECK(positions >= 1 && positions <= kPart);
+    const int64_t first = read_, n = std::min(positions, total() - read_);
+    const size_t n_vocab = size_t(exact_->model().config().n_vocab);
+    const auto part = std::span<const int>(text_).subspan(size_t(first), size_t(n));
+    const Status exact = exact_->score(part, [&](int64_t position, std::span<const float> logits) {
+        std::copy(logits.begin(), logits.end(), logits_.begin() + std::ptrdiff_t(size_t(position - first) * n_vocab));
+    });
+    if (!exact) return exact.error();
+    const Status compressed = candidate_->score(part, [&](int64_t position, std::span<const float> logits) {
+        const auto reference = std::span<const float>(logits_).subspan(size_t(position - first) * n_vocab, n_vocab);
+        const int next = text_[size_t(position) + 1];
+        scores_.push_back({position, kl_divergence(reference, logits), negative_log_likelihood(reference, next),
+                           negative_log_likelihood(logits, next), likeliest(reference) == likeliest(logits)});
+    });
+    if (!compressed) return compressed.error();
+    read_ += n;
+    return Done{};
+}
+
+KvStats KldPass::candidate_stats() const { return candidate_->stats(); }
+
+Result<KldResult> kl_divergence(const Model& model, std::span<const int> tokens, const KldOptions& options) {
+    auto opened = KldPass::open(model, tokens, options.session);
+    if (!opened) return opened.error();
+    KldPass& pass = **opened;
+    while (!pass.done()) {
+        if (const Status read = pass.read(kPart); !read) return read.error();
+        if (options.progress && !options.progress(pass.position(), pass.total()))
+            return Error{ErrorCode::invalid_argument, "stopped"};
     }
-    result.kv = (*candidate)->stats();
-    return result;
+    return KldResult{pass.scores(), pass.candidate_stats()};
 }
 
 }  // namespace strata

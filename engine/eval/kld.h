@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -33,6 +34,30 @@ struct KldResult {
 // One pass from an empty memory, BOS in front if the model wants it; never more than 64 positions of logits are held.
 // Fails when no query position is at kBeyondWindow or later: before, memories with a window hardly differ.
 Result<KldResult> kl_divergence(const Model& model, std::span<const int> tokens, const KldOptions& options);
+
+// The same pass in parts of any size, for those who must let others have their turn in between.
+class KldPass {
+public:
+    static Result<std::unique_ptr<KldPass>> open(const Model& model, std::span<const int> tokens,
+                                                 const SessionOptions& candidate);
+    ~KldPass();
+    // Reads up to `positions` (1 to 64) more with both memories. The division into calls changes no score.
+    Status read(int64_t positions);
+    bool done() const { return read_ == total(); }
+    int64_t position() const { return read_; }
+    int64_t total() const { return int64_t(text_.size()) - 1; }  // the last token has no successor to predict
+    const std::vector<KldScore>& scores() const { return scores_; }
+    KvStats candidate_stats() const;
+
+private:
+    explicit KldPass(std::vector<int> text) : text_(std::move(text)) {}
+
+    std::vector<int> text_;
+    std::unique_ptr<Session> exact_, candidate_;
+    std::vector<float> logits_;  // (64, n_vocab) of the exact memory, until the candidate has read the same tokens
+    std::vector<KldScore> scores_;
+    int64_t read_ = 0;
+};
 
 struct Estimate {
     double mean = 0, se = 0;  // standard error of the mean, samples taken for independent; 0 for one sample

@@ -1,6 +1,7 @@
 #include "engine/gguf/gguf.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -201,8 +202,8 @@ Result<uint64_t> data_bytes(const TensorInfo& info, const TensorTraits& traits) 
     return bytes;
 }
 
-// `data`: everything from the first byte of the tensor data on.
-Result<GgufTensor> place_tensor(TensorInfo info, std::span<const uint8_t> data, uint64_t alignment) {
+// `data`: everything that was read from the first byte of the tensor data on, of `in_file` bytes.
+Result<GgufTensor> place_tensor(TensorInfo info, std::span<const uint8_t> data, uint64_t in_file, uint64_t alignment) {
     const TensorTraits* traits = tensor_traits(info.type);
     if (traits == nullptr) {
         return Error{ErrorCode::unsupported_type, "type " + tensor_type_name(info.type) +
@@ -215,11 +216,13 @@ Result<GgufTensor> place_tensor(TensorInfo info, std::span<const uint8_t> data, 
         return corrupt("offset " + std::to_string(info.offset) + " is no multiple of the alignment " +
                        std::to_string(alignment));
     }
-    if (info.offset > data.size() || *bytes > data.size() - info.offset) {
+    if (info.offset > in_file || *bytes > in_file - info.offset) {
         return corrupt("it needs " + std::to_string(*bytes) + " bytes from byte " + std::to_string(info.offset) +
-                       " of the tensor data on, but the file holds " + std::to_string(data.size()) + " there");
+                       " of the tensor data on, but the file holds " + std::to_string(in_file) + " there");
     }
-    return GgufTensor{info.name, std::move(info.shape), traits->type, data.subspan(info.offset, *bytes)};
+    const bool read = in_file == data.size();
+    return GgufTensor{info.name, std::move(info.shape), traits->type,
+                      read ? data.subspan(info.offset, *bytes) : std::span<const uint8_t>(), *bytes};
 }
 
 template <class T>
@@ -323,7 +326,41 @@ uint64_t GgufTensor::n_elements() const {
     return shape.empty() ? 0 : product;
 }
 
-Result<GgufFile> GgufFile::open(std::span<const uint8_t> bytes) {
+Result<GgufFile> GgufFile::open(std::span<const uint8_t> bytes) { return open_header(bytes, bytes.size()); }
+
+Result<GgufFile> GgufFile::open_parts(std::span<const uint8_t> bytes, std::span<const uint64_t> part_bytes) {
+    const std::array<uint64_t, 1> whole = {bytes.size()};
+    const std::span<const uint64_t> parts = part_bytes.empty() ? whole : part_bytes;
+    std::optional<GgufFile> all;
+    uint64_t begin = 0;
+    for (size_t i = 0; i < parts.size(); ++i) {
+        if (parts[i] > bytes.size() - begin) return corrupt("part " + std::to_string(i + 1) + " ends early");
+        auto part = open(bytes.subspan(begin, parts[i]));
+        const std::string name = "part " + std::to_string(i + 1) + " of " + std::to_string(parts.size());
+        if (!part) return parts.size() == 1 ? part.error() : within(name, part.error());
+        const uint64_t no = part->unsigned_integer("split.no").value_or(0), count = part->split_count();
+        if (count != parts.size() || no != i) {
+            return Error{ErrorCode::corrupt_file, "this is part " + std::to_string(no + 1) + " of a model in " +
+                                                      std::to_string(count) +
+                                                      " files; all of them are needed, in order"};
+        }
+        begin += parts[i];
+        if (!all) {
+            all = std::move(*part);
+            continue;
+        }
+        for (GgufTensor& tensor : part->tensors_)
+            if (const Status added = all->add_tensor(std::move(tensor)); !added) return within(name, added.error());
+    }
+    if (begin != bytes.size()) return corrupt("its parts do not add up to its size");
+    const uint64_t promised = all->unsigned_integer("split.tensors.count").value_or(all->tensors_.size());
+    if (promised == all->tensors_.size()) return std::move(*all);
+    return corrupt("its parts hold " + std::to_string(all->tensors_.size()) + " tensors, where " +
+                   std::to_string(promised) + " were promised");
+}
+
+Result<GgufFile> GgufFile::open_header(std::span<const uint8_t> bytes, uint64_t file_bytes) {
+    CHECK(bytes.size() <= file_bytes);
     ByteReader reader(bytes);
     const auto version = read_version(reader);
     if (!version) return version.error();
@@ -335,7 +372,7 @@ Result<GgufFile> GgufFile::open(std::span<const uint8_t> bytes) {
     GgufFile file;
     file.version_ = *version;
     if (const Status status = file.read_metadata(reader, *n_metadata); !status) return status.error();
-    if (const Status status = file.read_tensors(reader, *n_tensors, bytes); !status) return status.error();
+    if (const Status status = file.read_tensors(reader, *n_tensors, bytes, file_bytes); !status) return status.error();
     return file;
 }
 
@@ -361,7 +398,7 @@ Status GgufFile::read_metadata(ByteReader& reader, uint64_t count) {
     return Done{};
 }
 
-Status GgufFile::read_tensors(ByteReader& reader, uint64_t count, std::span<const uint8_t> file) {
+Status GgufFile::read_tensors(ByteReader& reader, uint64_t count, std::span<const uint8_t> read, uint64_t file_bytes) {
     if (count > reader.remaining() / kMinTensorBytes) {
         return corrupt("the header promises " + std::to_string(count) + " tensors, more than the " +
                        std::to_string(reader.remaining()) + " bytes that follow can describe");
@@ -387,13 +424,17 @@ Status GgufFile::read_tensors(ByteReader& reader, uint64_t count, std::span<cons
     tensors_by_name_.reserve(count);
     for (TensorInfo& info : infos) {
         const std::string_view name = info.name;
-        auto tensor = place_tensor(std::move(info), file.subspan(data_begin), alignment);
+        auto tensor = place_tensor(std::move(info), read.subspan(data_begin), file_bytes - data_begin, alignment);
         if (!tensor) return within("tensor " + quoted(name), tensor.error());
-        if (!tensors_by_name_.emplace(name, tensors_.size()).second) {
-            return corrupt("tensor " + quoted(name) + " is there twice");
-        }
-        tensors_.push_back(std::move(*tensor));
+        if (const Status added = add_tensor(std::move(*tensor)); !added) return added.error();
     }
+    return Done{};
+}
+
+Status GgufFile::add_tensor(GgufTensor tensor) {
+    if (!tensors_by_name_.emplace(tensor.name, tensors_.size()).second)
+        return corrupt("tensor " + quoted(tensor.name) + " is there twice");
+    tensors_.push_back(std::move(tensor));
     return Done{};
 }
 

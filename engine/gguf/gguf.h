@@ -32,7 +32,8 @@ struct GgufTensor {
     std::string_view name;
     std::vector<uint64_t> shape;  // as in the file: the fastest-running dimension (columns) first
     TensorType type;
-    std::span<const uint8_t> data;  // exactly the tensor's bytes
+    std::span<const uint8_t> data;  // exactly the tensor's bytes; empty where only the header was read
+    uint64_t data_bytes;            // their number, also then
 
     uint64_t n_elements() const;
     uint64_t columns() const { return shape.empty() ? 0 : shape[0]; }
@@ -44,6 +45,15 @@ public:
     // Fails with not_gguf (wrong magic, version, big-endian), corrupt_file (ends early, duplicate or unaligned tensors,
     // sizes that overflow, a tensor outside the file) or unsupported_type (tensor type unknown: named with the tensor).
     static Result<GgufFile> open(std::span<const uint8_t> bytes);
+
+    // A model that was split into files (-00001-of-0000N.gguf), which lie one after the other in `bytes`, in order.
+    // Metadata are those of the first, tensors those of all. One part, or none named: a whole file; a part of a split
+    // model alone is corrupt_file, and says what else is needed.
+    static Result<GgufFile> open_parts(std::span<const uint8_t> bytes, std::span<const uint64_t> part_bytes);
+
+    // The header alone, from the first bytes of a file of `file_bytes` in all. While they are fewer than the whole
+    // file, corrupt_file may mean that the header does not end in them: try again with more.
+    static Result<GgufFile> open_header(std::span<const uint8_t> start, uint64_t file_bytes);
 
     // Typed metadata look-ups. Integers of any width are widened; absent keys and other types are nullopt.
     std::optional<uint64_t> unsigned_integer(std::string_view key) const;
@@ -59,13 +69,15 @@ public:
     const std::vector<GgufTensor>& tensors() const { return tensors_; }
     const std::vector<std::pair<std::string_view, GgufValue>>& metadata() const { return metadata_; }
     uint32_t version() const { return version_; }
+    uint64_t split_count() const { return unsigned_integer("split.count").value_or(1); }  // files of the model
 
     // A value as a person would read it; long arrays are abbreviated. For `strata inspect`.
     static std::string to_text(const GgufValue& value);
 
 private:
     Status read_metadata(ByteReader& reader, uint64_t count);
-    Status read_tensors(ByteReader& reader, uint64_t count, std::span<const uint8_t> file);
+    Status read_tensors(ByteReader& reader, uint64_t count, std::span<const uint8_t> read, uint64_t file_bytes);
+    Status add_tensor(GgufTensor tensor);
 
     uint32_t version_ = 0;
     std::vector<std::pair<std::string_view, GgufValue>> metadata_;  // in the order of the file

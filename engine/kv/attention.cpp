@@ -50,6 +50,10 @@ void Attention::reserve(int64_t positions) {
     if (needed > partials_.size()) partials_.resize(needed + needed / 2);
 }
 
+double attention_bytes_per_token(int n_heads, int head_dim) {
+    return 1.5 * n_heads * (2 * head_dim + 2) * double(sizeof(float)) / kBlockPositions;
+}
+
 uint64_t Attention::scratch_bytes() const {
     uint64_t floats = queries_.size() + partials_.size(), bytes = 0;
     for (const Scratch& s : scratch_) {

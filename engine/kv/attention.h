@@ -32,6 +32,9 @@ struct AttentionLayer {
     int window = 0;              // how many positions a query sees, itself included; 0: all
 };
 
+// Of scratch_bytes(), what grows with the conversation: about.
+double attention_bytes_per_token(int n_heads, int head_dim);
+
 class Attention {
 public:
     Attention(const KvCache& cache, int n_heads, int max_batch, const Kernels& kernels, ThreadPool& pool,

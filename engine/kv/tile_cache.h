@@ -58,6 +58,7 @@ public:
     Status set_memory(KvPreset preset, uint64_t budget_bytes, const Kernels& kernels, ThreadPool& pool);
 
     uint64_t least_budget_bytes() const { return fixed_bytes(); }
+    std::array<uint64_t, kTiers> tile_bytes() const;  // of 64 positions in each tier, all layers and heads
     KvStats stats() const;
     uint64_t scratch_bytes() const;  // for encoding; not part of the memory
 
@@ -97,7 +98,6 @@ private:
     uint64_t fixed_bytes() const;
     std::optional<Error> refuse_budget(uint64_t budget_bytes) const;
     uint64_t slab_bytes() const { return exact_pool_.page_bytes(); }
-    std::array<uint64_t, kTiers> tile_bytes() const;
     uint64_t allocated_bytes() const;
     uint64_t tile_allocation(const Tile& tile) const;
     // Without guarded layers pages of both sides have one size, and one free list.

@@ -178,8 +178,8 @@ struct Model::Impl {
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;
 
-Result<std::unique_ptr<Model>> Model::open(std::span<const uint8_t> bytes) {
-    auto file = GgufFile::open(bytes);
+Result<std::unique_ptr<Model>> Model::open(std::span<const uint8_t> bytes, std::span<const uint64_t> part_bytes) {
+    auto file = GgufFile::open_parts(bytes, part_bytes);
     if (!file) return file.error();
     auto config = read_config(*file);
     if (!config) return config.error();
@@ -225,9 +225,11 @@ uint64_t Model::identity() const {
     return (hash ^ bytes.size()) * kFnvPrime;
 }
 
-std::string Model::weight_types() const {
+std::string Model::weight_types() const { return types_of_tensors(impl_->file); }
+
+std::string types_of_tensors(const GgufFile& file) {
     std::map<std::string, int> counts;
-    for (const GgufTensor& tensor : impl_->file.tensors()) ++counts[tensor_traits(tensor.type).name];
+    for (const GgufTensor& tensor : file.tensors()) ++counts[tensor_traits(tensor.type).name];
     std::string list;
     for (const auto& [name, count] : counts) list += (list.empty() ? "" : ", ") + name + " " + std::to_string(count);
     return list;

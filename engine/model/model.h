@@ -71,8 +71,9 @@ struct Weights;  // engine/model/weights.h
 class Model {
 public:
     // `bytes` (a whole GGUF file) must outlive the model and is never copied or changed. A missing or misshapen tensor
-    // is corrupt_file, naming the tensor and the shape expected.
-    static Result<std::unique_ptr<Model>> open(std::span<const uint8_t> bytes);
+    // is corrupt_file, naming the tensor and the shape expected. part_bytes: see GgufFile::open_parts.
+    static Result<std::unique_ptr<Model>> open(std::span<const uint8_t> bytes,
+                                               std::span<const uint64_t> part_bytes = {});
     ~Model();
 
     const ModelConfig& config() const;
@@ -91,6 +92,8 @@ private:
     explicit Model(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
+
+std::string types_of_tensors(const GgufFile& file);  // as weight_types()
 
 // The tokenizer alone: also for a file that holds a vocabulary and no tensors.
 Result<Tokenizer> open_tokenizer(const GgufFile& file);

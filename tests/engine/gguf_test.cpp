@@ -29,6 +29,68 @@ GgufBuilder small_file() {
     return builder;
 }
 
+TEST(Gguf, AHeaderIsEnoughToKnowEveryTensorsSize) {
+    const GgufBuilder whole = small_file();
+    const auto bytes = whole.span();
+    const auto file = GgufFile::open_header(bytes.first(bytes.size() - 108), bytes.size());  // not a byte of weights
+    ASSERT_TRUE(file) << file.error().message;
+    EXPECT_EQ(file->tensor("weight")->data_bytes, 68u);
+    EXPECT_TRUE(file->tensor("weight")->data.empty());
+    EXPECT_EQ(whole.open()->tensor("weight")->data_bytes, 68u);
+    const auto early = GgufFile::open_header(bytes.first(100), bytes.size());
+    ASSERT_FALSE(early);
+    EXPECT_EQ(early.error().code, ErrorCode::corrupt_file);
+    const auto short_file = GgufFile::open_header(bytes.first(bytes.size() - 108), bytes.size() - 50);
+    EXPECT_FALSE(short_file) << "a file that is shorter than its tensors need";
+}
+
+// One of three files of a model: a tensor of four floats, whose values are its number.
+std::string split_part(uint16_t no, uint16_t count, const char* tensor, int32_t promised = 3) {
+    GgufBuilder builder;
+    builder.header(1, 3).key("split.no", GgufType::u16).put(no).key("split.count", GgufType::u16).put(count);
+    builder.key("split.tensors.count", GgufType::i32).put(promised).tensor(tensor, {4}, kF32, 0).pad();
+    for (int i = 0; i < 4; ++i) builder.put(float(no));
+    return builder.bytes();
+}
+
+Result<GgufFile> open_split(const std::vector<std::string>& parts, std::string& all) {
+    std::vector<uint64_t> sizes;
+    for (const std::string& part : parts) {
+        all += part;
+        sizes.push_back(part.size());
+    }
+    return GgufFile::open_parts({reinterpret_cast<const uint8_t*>(all.data()), all.size()}, sizes);
+}
+
+TEST(Gguf, PartsOfASplitModelAreOneModel) {
+    std::string all;
+    const auto file = open_split({split_part(0, 3, "a"), split_part(1, 3, "b"), split_part(2, 3, "c")}, all);
+    ASSERT_TRUE(file) << file.error().message;
+    ASSERT_EQ(file->tensors().size(), 3u);
+    float value;
+    std::memcpy(&value, file->tensor("c")->data.data(), sizeof value);
+    EXPECT_EQ(value, 2);
+}
+
+TEST(Gguf, PartsThatDoNotBelongTogetherAreRefused) {
+    const auto refused = [](const std::vector<std::string>& parts, const char* says) {
+        std::string all;
+        const auto file = open_split(parts, all);
+        ASSERT_FALSE(file) << says;
+        EXPECT_EQ(file.error().code, ErrorCode::corrupt_file);
+        EXPECT_NE(file.error().message.find(says), std::string::npos) << file.error().message;
+    };
+    refused({split_part(0, 3, "a")}, "part 1 of a model in 3 files");
+    refused({split_part(1, 2, "b"), split_part(0, 2, "a")}, "part 2 of a model in 2 files");
+    refused({split_part(0, 2, "a", 2), split_part(1, 2, "a", 2)}, "there twice");
+    refused({split_part(0, 2, "a"), split_part(1, 2, "b")}, "hold 2 tensors, where 3 were promised");
+    const std::string one = split_part(0, 1, "a", 1);
+    const std::vector<uint64_t> beyond = {one.size() + 1}, within = {one.size() - 1};
+    const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(one.data()), one.size());
+    EXPECT_FALSE(GgufFile::open_parts(bytes, beyond));
+    EXPECT_FALSE(GgufFile::open_parts(bytes, within));
+}
+
 TEST(Gguf, ReadsMetadataOfEveryType) {
     GgufBuilder builder;
     builder.header(0, 12);

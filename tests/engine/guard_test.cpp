@@ -36,5 +36,29 @@ TEST(Guard, LayersThatCauseItAreGuarded) {
     EXPECT_EQ(guard(shipped_model(), {}).error().code, ErrorCode::invalid_argument);
 }
 
+// Steps of any size find the same; a run that is ended early is on the safe side.
+TEST(Guard, InStepsItFindsTheSame) {
+    const double threshold = 0.003;  // below what the preset costs, so that layers are searched
+    const auto whole = guard(shipped_model(), at(KvPreset::max), threshold);
+    ASSERT_TRUE(whole);
+    ASSERT_FALSE(whole->guarded_layers.empty());
+    auto run = GuardRun::open(shipped_model(), at(KvPreset::max), threshold);
+    ASSERT_TRUE(run);
+    double before = 0;
+    EXPECT_LT((*run)->result().kld_without, 0);
+    while (!(*run)->done()) {
+        ASSERT_TRUE((*run)->step(40));
+        const bool searching = (*run)->result().kld_without >= 0 && !(*run)->done();
+        const int n_guarded = int((*run)->result().guarded_layers.size());
+        EXPECT_TRUE(!searching || n_guarded == shipped_model().config().n_layers) << n_guarded;
+        before = std::max(before, (*run)->progress());
+        EXPECT_LE(before, 1);
+    }
+    EXPECT_EQ((*run)->progress(), 1);
+    EXPECT_EQ((*run)->result().guarded_layers, whole->guarded_layers);
+    EXPECT_EQ((*run)->result().kld, whole->kld);
+    EXPECT_EQ((*run)->result().kld_without, whole->kld_without);
+}
+
 }  // namespace
 }  // namespace strata

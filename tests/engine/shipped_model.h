@@ -5,9 +5,13 @@
 
 namespace strata {
 
-inline const Model& shipped_model() {
+inline std::span<const uint8_t> shipped_model_bytes() {
     static const std::string bytes = read_file(kDefaultModel);
-    static const auto model = Model::open(bytes_of(bytes));
+    return bytes_of(bytes);
+}
+
+inline const Model& shipped_model() {
+    static const auto model = Model::open(shipped_model_bytes());
     return **model;
 }
 

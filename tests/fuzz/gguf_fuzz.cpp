@@ -7,6 +7,7 @@
 #include "engine/gguf/gguf.h"
 #include "engine/kernels/kernels.h"
 #include "engine/model/model.h"
+#include "engine/model/plan.h"
 
 namespace {
 
@@ -69,6 +70,10 @@ void use_tokenizer(const GgufFile& file) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    const std::span<const uint8_t> bytes(data, size);
+    (void)plan_memory(bytes, uint64_t(size) << 20, 0);
+    const uint64_t halves[] = {size / 2, size - size / 2};
+    if (const auto parts = GgufFile::open_parts(bytes, halves)) read_tensors(*parts);
     const auto file = GgufFile::open({data, size});
     if (!file) {
         CHECK(!file.error().message.empty());

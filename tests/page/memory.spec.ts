@@ -278,3 +278,17 @@ test('on a phone the strip lies on the composer and opens memory as a sheet', as
   expect(sideways).toBe(false);
   await context.close();
 });
+
+test('once nobody wants anything, the page checks how the model bears compression, and says what it found', async ({
+  page,
+}) => {
+  await open(page);
+  await page.getByRole('button', { name: 'Memory', exact: true }).click();
+  const drawer = page.getByRole('complementary', { name: 'Memory', exact: true });
+  await expect(drawer).toContainText('All layers of this model hold well at 4\u00a0bits.', { timeout: 40_000 });
+  await drawer.getByRole('radio', { name: 'Smallest' }).check();
+  await expect(drawer).toContainText('All layers of this model hold well at 2\u00a0bits.', { timeout: 40_000 });
+  await page.reload();
+  await page.getByRole('button', { name: 'Memory', exact: true }).click();
+  await expect(drawer).toContainText('hold well at 2\u00a0bits.', { timeout: 1500 }); // it was kept
+});

@@ -12,6 +12,9 @@ async function openAddress(page: Page, url: string): Promise<void> {
   await dialog.getByRole('button', { name: 'Open', exact: true }).click();
 }
 
+/** What the page says of an address that it could not look at, in the dialog. */
+const refusal = (page: Page) => page.getByRole('dialog', { name: 'Model' }).getByRole('alert');
+
 async function openFiles(page: Page, file: { name: string; mimeType: string; buffer: Buffer }): Promise<void> {
   await page.getByRole('button', { name: /^Model: / }).click();
   const chooser = page.waitForEvent('filechooser');
@@ -73,10 +76,11 @@ test('an address with nothing behind it is named, and the conversation stays', a
   await open(page);
   await answerTo(page, 'My name is Robert.');
   await openAddress(page, `${url}/missing.gguf`);
-  const fault = page.getByRole('alert');
+  const fault = refusal(page);
   await expect(fault).toContainText('There is no model at this address.');
   await expect(fault).toContainText('404');
   await fault.getByRole('button', { name: 'Choose another file' }).click();
+  await expect(fault).toBeHidden();
   await expect(page.getByRole('dialog', { name: 'Model' })).toBeVisible();
   await page.keyboard.press('Escape');
   expect(await answerTo(page, 'What is my name?')).toContain('Robert');
@@ -87,7 +91,7 @@ test('an address that other pages may not read is explained', async ({ page }) =
   const { server, url } = await serve({}, 200);
   await open(page);
   await openAddress(page, `${url}/model.gguf`);
-  const fault = page.getByRole('alert');
+  const fault = refusal(page);
   await expect(fault).toContainText('could not be downloaded');
   await expect(fault).toContainText('CORS');
   await expect(fault.getByRole('button', { name: 'Try again' })).toBeVisible();
@@ -99,6 +103,7 @@ test('a model from an address opens, and again after a reload', async ({ page })
   const { server, url } = await serve({ 'Access-Control-Allow-Origin': '*' }, 200);
   await open(page);
   await openAddress(page, `${url}/far/away.gguf`);
+  await page.getByRole('button', { name: /^Download/ }).click();
   await expectModel(page, 'away');
   await page.reload();
   await expectModel(page, 'away');

@@ -16,17 +16,109 @@ import {
   said,
 } from './page';
 
-test('after a reload the conversation is there, its memory is read again, and it goes on', async ({ page }) => {
+test('after a reload the conversation is there, and its memory is restored without reading', async ({ page }) => {
+  await open(page);
+  const question = `My name is Robert. ${longText(1200)}`;
+  const answer = await answerTo(page, question);
+  await memoryKept(page);
+  await page.reload();
+  await expect(questions(page)).toHaveText([question]);
+  await expect(answers(page).last()).toHaveText(answer);
+  await expect(page.getByText(/^[\d,]+.tokens restored in/)).toBeVisible();
+  await expect(page.getByText(/^Re-reading/)).toBeHidden();
+  expect(await answerTo(page, 'What is my name?')).toContain('Robert');
+});
+
+test('what was said after the memory was kept is read, and no more', async ({ page }) => {
+  await open(page);
+  await answerTo(page, `My name is Robert. ${longText(600)}`);
+  await memoryKept(page);
+  await page.evaluate(async () => {
+    const db = await new Promise<IDBDatabase>((done) => {
+      const opened = indexedDB.open('strata');
+      opened.onsuccess = () => done(opened.result);
+    });
+    const id = localStorage.getItem('strata.conversation')!;
+    const turns = db.transaction('turns', 'readwrite').objectStore('turns');
+    turns.put({ role: 'user', text: 'My dog is called Biscuit.' }, [id, 2]);
+    turns.put(
+      { role: 'assistant', text: 'I see.', end: { reason: 'end_of_turn', firstTokenMs: 1, tokensPerSecond: 1 } },
+      [id, 3],
+    );
+    await new Promise((done) => {
+      turns.transaction.oncomplete = done;
+    });
+  });
+  await page.reload();
+  await expect(questions(page)).toHaveCount(2);
+  await expect(page.getByText(/^[\d,]+.tokens restored in/)).toBeVisible();
+  expect(await answerTo(page, 'What is my dog called?')).toContain('Biscuit');
+});
+
+for (const damage of ['one bit is wrong', 'the end is missing', 'nothing is there'] as const) {
+  test(`a kept memory in which ${damage} is not used: the conversation is read again`, async ({ page }) => {
+    await open(page);
+    await answerTo(page, `My name is Robert. ${longText(1200)}`);
+    await memoryKept(page);
+    await page.evaluate(async (damage) => {
+      const opened = indexedDB.open('strata-memory');
+      const db = await new Promise<IDBDatabase>((done) => {
+        opened.onsuccess = () => done(opened.result);
+      });
+      const result = <T>(request: IDBRequest<T>) =>
+        new Promise<T>((done) => {
+          request.onsuccess = () => done(request.result);
+        });
+      const id = localStorage.getItem('strata.conversation')!;
+      const kept = await result(db.transaction('snapshots').objectStore('snapshots').get(id));
+      const memory: Uint8Array = kept.memory;
+      if (damage === 'one bit is wrong') memory[5000]! ^= 1;
+      const length = damage === 'nothing is there' ? 0 : damage === 'the end is missing' ? 5000 : memory.length;
+      const spoilt = { ...kept, memory: memory.slice(0, length) };
+      await result(db.transaction('snapshots', 'readwrite').objectStore('snapshots').put(spoilt, id));
+    }, damage);
+    await page.reload();
+    await expect(page.getByText(/^Re-reading [\d,]+ of [\d,]+ tokens/)).toBeVisible();
+    await atRest(page);
+    await expect(page.getByRole('alert')).toBeHidden();
+    expect(await answerTo(page, 'What is my name?')).toContain('Robert');
+  });
+}
+
+test('two tabs with one conversation: one writes, the other says so and goes on in a copy', async ({
+  page,
+  context,
+}) => {
   await open(page);
   await answerTo(page, 'My name is Robert.');
-  const question = longText(1200);
-  const answer = await answerTo(page, question);
+  await memoryKept(page);
+  const second = await context.newPage();
+  await open(second);
+  await expect(questions(second)).toHaveText(['My name is Robert.']);
+  const notice = second.getByText('Another tab has this conversation too');
+  await expect(notice).toBeVisible();
+  await expect(page.getByText('Another tab has this conversation too')).toBeHidden();
+
+  expect(await answerTo(second, 'What is my name?')).toContain('Robert');
+  await expect(notice).toBeHidden();
+  await answerTo(page, 'My dog is called Biscuit.');
   await page.reload();
-  await expect(questions(page)).toHaveText(['My name is Robert.', question]);
-  await expect(answers(page).last()).toHaveText(answer);
-  await expect(page.getByText(/^Re-reading [\d,]+ of [\d,]+ tokens/)).toBeVisible();
-  await atRest(page);
-  expect(await answerTo(page, 'What is my name?')).toContain('Robert');
+  await expect(questions(page)).toHaveText(['My name is Robert.', 'My dog is called Biscuit.']);
+  await second.reload();
+  await expect(second.locator('.chat-link')).toHaveCount(2);
+});
+
+test('a conversation that another tab lets go of is shown as that tab left it', async ({ page, context }) => {
+  await open(page);
+  await answerTo(page, 'My name is Robert.');
+  const second = await context.newPage();
+  await open(second);
+  await expect(second.getByText('Another tab has this conversation too')).toBeVisible();
+  await answerTo(page, 'My dog is called Biscuit.');
+  await page.close();
+  await expect(questions(second)).toHaveText(['My name is Robert.', 'My dog is called Biscuit.']);
+  await expect(second.getByText('Another tab has this conversation too')).toBeHidden();
+  expect(await answerTo(second, 'What is my dog called?')).toContain('Biscuit');
 });
 
 test('the words of an answer that was cut off by closing the tab are kept', async ({ page }) => {
@@ -145,6 +237,24 @@ test('a conversation of 2,000 messages opens fast, and typing in it is not slow'
   await expect(page.getByText('Question 1:', { exact: false }).first()).toBeInViewport();
   await expect(page.locator('.turn.ans .code').first()).toBeVisible(); // formatted as it comes into view
 });
+
+/** Waits until the page has put the memory of the conversation away. */
+async function memoryKept(page: Page): Promise<void> {
+  const count = () =>
+    page.evaluate(async () => {
+      const opened = indexedDB.open('strata-memory');
+      const db = await new Promise<IDBDatabase>((done) => {
+        opened.onsuccess = () => done(opened.result);
+      });
+      const found = db.transaction('snapshots').objectStore('snapshots').count(localStorage['strata.conversation']);
+      const count = await new Promise<number>((done) => {
+        found.onsuccess = () => done(found.result);
+      });
+      db.close();
+      return count;
+    });
+  await expect.poll(count).toBe(1);
+}
 
 /** An error that nobody catches ends the worker, as running out of memory does. */
 async function killEngine(page: Page): Promise<void> {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { conversations, printed } from './model/conversations.mjs';
 import { sha256 } from './quality/measure.mjs';
+import { splitGguf } from './split_gguf.mjs';
 
 const strata = process.env.STRATA ?? 'build/native/strata';
 const model = 'web/public/models/pocket-chat-5.8m-q8_0.gguf';
@@ -770,10 +771,21 @@ test('inspect: metadata, shape, weights and memory per token', () => {
     /q8_0 +816 +816/,
     /hq4_0 +432 +432/,
     /turbo_kv_4b +\d+ +\d+/,
+    /quality +818 +\d{6,}/,
+    /max +434 +\d{6,}/,
   ])
     assert.match(stdout, part);
   assert.doesNotMatch(stdout, /blk\.0/);
   assert.match(ok('inspect', model, '--tensors').stdout, /blk\.0\.attn_q\.weight +Q8_0 +256 x 256/);
+});
+
+test('a split model is read from all its files, by the name of the first', () => {
+  const parts = splitGguf(readFileSync(model), 2);
+  const [first] = [1, 2].map((no) => file(`whole-0000${no}-of-00002.gguf`, parts[no - 1]));
+  const say = (path) => ok('generate', path, '-p', 'My name is', '-n', '12', '--temp', '0').stdout;
+  assert.equal(say(first), say(model));
+  file('half-00001-of-00002.gguf', parts[0]);
+  fails(1, /half-00002-of-00002.gguf' does not exist/, 'generate', join(folder, 'half-00001-of-00002.gguf'), '-p', 'A');
 });
 
 test('tokenize: ids and pieces, control tokens only when asked for', () => {

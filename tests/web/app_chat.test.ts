@@ -1,9 +1,29 @@
 // The chat against an engine that does as it is told: what is shown, what is saved, and what becomes of failures.
-import { beforeEach, describe, expect, test } from 'vitest';
+import 'fake-indexeddb/auto';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Chat } from '../../web/app/state/chat';
 import { defaults, settings } from '../../web/app/state/settings';
+import { openSnapshots, type SnapshotStore } from '../../web/app/state/snapshots';
 import { TabStore } from '../../web/app/state/store';
-import { type Engine, type Message, type ModelInfo, type Piece, StrataError, type TieredMemory } from '../../web/lib';
+import {
+  type Engine,
+  type GuardReport,
+  type MemoryOptions,
+  type Message,
+  type ModelInfo,
+  type ModelPlan,
+  type Piece,
+  type Snapshot,
+  StrataError,
+  type TieredMemory,
+} from '../../web/lib';
+
+const kept = new Map<string, string>(); // node has no localStorage
+vi.stubGlobal('localStorage', {
+  getItem: (key: string) => kept.get(key) ?? null,
+  setItem: (key: string, value: string) => void kept.set(key, value),
+  removeItem: (key: string) => void kept.delete(key),
+});
 
 const info: ModelInfo = {
   name: 'Test',
@@ -16,6 +36,7 @@ const info: ModelInfo = {
   kvHeads: 1,
   headDim: 8,
   vocabulary: 8,
+  identity: 'test',
   template: { origin: 'file', name: 'file' },
   simd: 'scalar',
   threads: 1,
@@ -34,10 +55,18 @@ class FakeEngine implements Engine {
   static memory: TieredMemory[] = [];
   static neededBytes = 0; // of the conversation
   static incompressible = false;
+  static resets: (MemoryOptions | undefined)[] = [];
+  static report: GuardReport | undefined; // what guard() finds; undefined: it has no room to look
+  static restored: Snapshot[] = [];
+  static restoreFails: StrataError | undefined;
+  static positions = 1;
 
   async load(): Promise<ModelInfo> {
     if (FakeEngine.loadFails) throw FakeEngine.loadFails;
     return info;
+  }
+  async plan(): Promise<ModelPlan> {
+    throw new StrataError('internal', 'not part of this test');
   }
   async *generate(input: Message[] | string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<Piece> {
     FakeEngine.generated.push(input as Message[]);
@@ -59,20 +88,29 @@ class FakeEngine implements Engine {
     FakeEngine.reads.push(messages);
     yield { kind: 'reading', done: 1, total: 1 };
   }
-  async reset(): Promise<void> {}
+  async reset(memory?: MemoryOptions): Promise<void> {
+    FakeEngine.resets.push(memory);
+  }
+  async guard(): Promise<GuardReport> {
+    if (!FakeEngine.report) throw new StrataError('out_of_memory', 'No room.');
+    return FakeEngine.report;
+  }
   async setMemory(memory: TieredMemory): Promise<void> {
     if (FakeEngine.incompressible) throw new StrataError('invalid_argument', 'Heads of 8 values.');
     if (memory.budgetBytes > 0 && memory.budgetBytes < FakeEngine.neededBytes) throw budgetFull();
     FakeEngine.memory.push(memory);
   }
   async save() {
-    return { memory: new Uint8Array(), turns: [] };
+    return { memory: new Uint8Array([7]), turns: [] };
   }
-  async restore(): Promise<void> {}
+  async restore(snapshot: Snapshot): Promise<void> {
+    if (FakeEngine.restoreFails) throw FakeEngine.restoreFails;
+    FakeEngine.restored.push(snapshot);
+  }
   async stats() {
     const { budgetBytes } = FakeEngine.memory.at(-1) ?? { budgetBytes: 0 };
     const bytes = { bytes: 8, bytesFp16: 4, bytesFp32: 8, budgetBytes, leastBudgetBytes, keptBytes: 0, spareBytes: 0 };
-    return { policy: '', positions: 1, ...bytes, tiers: [], thawedPositions: 0, heapBytes: 8 };
+    return { policy: '', positions: FakeEngine.positions, ...bytes, tiers: [], thawedPositions: 0, heapBytes: 8 };
   }
   async layout() {
     return [];
@@ -96,7 +134,13 @@ beforeEach(async () => {
     memory: [],
     neededBytes: 0,
     incompressible: false,
+    resets: [],
+    report: undefined,
+    restored: [],
+    restoreFails: undefined,
+    positions: 1,
   });
+  kept.clear();
   settings.value = defaults;
   store = new TabStore();
   chat = new Chat(() => new FakeEngine(), store);
@@ -328,5 +372,117 @@ describe('conversations', () => {
     expect(shown()).toEqual([]);
     expect(await store.load(id)).toBeUndefined();
     expect(chat.summaries.value).toEqual([]);
+  });
+});
+
+const found = (guardedLayers: number[]): GuardReport => ({
+  preset: 'quality',
+  outcome: 'checked',
+  guardedLayers,
+  kldWithout: 0.02,
+  kld: 0.004,
+});
+
+describe('the guard', () => {
+  test('what it finds is what an empty conversation begins with, now and after a reload', async () => {
+    FakeEngine.report = found([0, 5]);
+    await chat.checkCompression(1000);
+    expect(chat.guard.report.value?.guardedLayers).toEqual([0, 5]);
+    expect(FakeEngine.resets.at(-1)).toEqual({ preset: 'quality', guardedLayers: [0, 5] });
+    const later = new Chat(() => new FakeEngine(), store);
+    FakeEngine.resets = [];
+    FakeEngine.report = undefined; // it must not have to look again
+    await later.open(source, 'Test');
+    expect(FakeEngine.resets[0]).toEqual({ preset: 'quality', guardedLayers: [0, 5] });
+    expect(later.guard.report.value?.guardedLayers).toEqual([0, 5]);
+  });
+
+  test('a conversation that is under way stays as it is, and the next one begins so', async () => {
+    await chat.send('Hi');
+    FakeEngine.resets = [];
+    FakeEngine.report = found([1]);
+    await chat.checkCompression(1000);
+    expect(FakeEngine.resets).toEqual([]);
+    await chat.newConversation();
+    expect(FakeEngine.resets[0]).toEqual({ preset: 'quality', guardedLayers: [1] });
+  });
+
+  test('without room to look nothing changes, and it does not look again', async () => {
+    await chat.checkCompression(1000);
+    FakeEngine.report = found([1]);
+    await chat.checkCompression(1000);
+    expect(chat.guard.report.value).toBeUndefined();
+    expect(chat.fault.value).toBeUndefined();
+  });
+
+  test('what anybody wrote into storage is not believed', async () => {
+    localStorage.setItem('strata.guard', JSON.stringify({ 'test quality': { ...found([]), guardedLayers: [3, 1] } }));
+    const later = new Chat(() => new FakeEngine(), store);
+    await later.open(source, 'Test');
+    expect(later.guard.report.value).toBeUndefined();
+  });
+});
+
+describe('memory that outlives the tab', () => {
+  let snapshots: SnapshotStore;
+  let id: string;
+  beforeEach(async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    snapshots = await openSnapshots();
+    chat = new Chat(() => new FakeEngine(), store, snapshots);
+    await chat.open(source, 'Test');
+    await chat.send('Hi');
+    await vi.advanceTimersByTimeAsync(2000);
+    vi.useRealTimers();
+    id = chat.conversation.value.id;
+    await vi.waitFor(async () => expect(await snapshots.load(keptFor())).toBeDefined());
+  });
+  afterEach(() => snapshots.remove(id));
+  const keptFor = (model = 'test') => ({ id, model, guardedLayers: [] });
+
+  /** The same conversation in a tab that has just been opened. */
+  async function reopened(): Promise<Chat> {
+    FakeEngine.positions = 0;
+    const later = new Chat(() => new FakeEngine(), store, snapshots);
+    await later.restore(id);
+    await later.open(source, 'Test');
+    await vi.waitFor(() => expect(later.activity.value.kind).toBe('idle'));
+    return later;
+  }
+
+  test('is restored before the conversation is read, and read() finds what is missing', async () => {
+    const later = await reopened();
+    await vi.waitFor(() => expect(FakeEngine.restored).toHaveLength(1));
+    expect(FakeEngine.restored[0]!.memory).toEqual(new Uint8Array([7]));
+    await vi.waitFor(() => expect(FakeEngine.reads.at(-1)).toHaveLength(2));
+    expect(later.restored.value).toBeDefined();
+    expect(later.fault.value).toBeUndefined();
+  });
+
+  test('that cannot be restored is forgotten, and everything is read', async () => {
+    FakeEngine.restoreFails = new StrataError('corrupt_file', 'The snapshot is damaged.');
+    const later = await reopened();
+    await vi.waitFor(() => expect(FakeEngine.reads.at(-1)).toHaveLength(2));
+    expect(await snapshots.load(keptFor())).toBeUndefined();
+    expect(later.restored.value).toBeUndefined();
+    expect(later.fault.value).toBeUndefined();
+  });
+
+  test('that ended the last tab is not tried again', async () => {
+    localStorage.setItem('strata.restoring', id);
+    await reopened();
+    await vi.waitFor(() => expect(FakeEngine.reads.at(-1)).toHaveLength(2));
+    expect(FakeEngine.restored).toHaveLength(0);
+    expect(await snapshots.load(keptFor())).toBeUndefined();
+  });
+
+  test('of another model is left alone', async () => {
+    expect(await snapshots.load(keptFor('another'))).toBeUndefined();
+    expect(await snapshots.load(keptFor())).toBeDefined();
+  });
+
+  test('goes with its conversation', async () => {
+    await chat.remove(id);
+    expect(await snapshots.load(keptFor())).toBeUndefined();
   });
 });

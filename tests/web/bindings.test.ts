@@ -16,7 +16,7 @@ afterEach(() => engine.delete());
 function open(bytes: Uint8Array = defaultModel()): void {
   expect(engine.reserve(bytes.length)).toBe(true);
   engine.bytes().set(bytes);
-  expect(engine.open(bytes.length)).toBeUndefined();
+  expect(engine.open(bytes.length, [])).toBeUndefined();
 }
 
 test('the kernels have the agreed signature', () => {

@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createEngine, type Engine, type LoadProgress, StrataError } from '../../web/lib';
+import { fileAddress, filesOfModel, repositoryOf } from '../../web/lib/hub';
+import { splitGguf } from '../tools/split_gguf.mjs';
 import { defaultModel, instantiate, nodeHost } from './node_host';
 
 const model = defaultModel();
@@ -264,4 +266,104 @@ test('an engine that traps says so, and can be loaded again', async () => {
   await fragile.load(fileOf(model));
   expect(await first()).toMatchObject({ reason: 'max_tokens' });
   await fragile.close();
+});
+
+describe('a split model', () => {
+  const parts = splitGguf(model, 3);
+  const blobs = parts.map((part) => new Blob([new Uint8Array(part)]));
+  const answer = async () => {
+    let text = '';
+    for await (const piece of engine.generate('My name is', { temperature: 0, maxTokens: 24 }))
+      if (piece.kind === 'text') text += piece.text;
+    return text;
+  };
+
+  test('is one model, from files or from the address of its first file', async () => {
+    await engine.load(fileOf(model));
+    const whole = await answer();
+    const info = await engine.load({ kind: 'file', file: blobs });
+    expect(info.parameters).toBeGreaterThan(5.7e6);
+    expect(await answer()).toBe(whole);
+    const source = await serve(({ url }, response) => {
+      const part = parts[Number(/-0000(\d)-of-00003/.exec(url ?? '')?.[1]) - 1];
+      response.writeHead(part ? 200 : 404, { 'content-length': part?.length ?? 0 }).end(part);
+    });
+    await engine.load({ kind: 'url', url: source.url.replace('model', 'model-00001-of-00003') });
+    expect(await answer()).toBe(whole);
+  });
+
+  test('needs all its files, in order, and says so', async () => {
+    const swapped = await failure(engine.load({ kind: 'file', file: [blobs[1]!, blobs[0]!, blobs[2]!] }));
+    expect(swapped).toMatchObject({ code: 'corrupt_file', message: expect.stringContaining('all of them are needed') });
+    const alone = await failure(engine.load({ kind: 'file', file: blobs[0]! }));
+    expect(alone).toMatchObject({ code: 'corrupt_file', message: expect.stringContaining('in 3 files') });
+    const source = await serve(({ url }, response) => {
+      const missing = !url?.includes('00001-of');
+      response.writeHead(missing ? 404 : 200).end(missing ? '' : parts[0]);
+    });
+    const gone = await failure(engine.load({ kind: 'url', url: source.url.replace('model', 'm-00001-of-00003') }));
+    expect(gone.code).toBe('not_found');
+  });
+});
+
+describe('a plan', () => {
+  const ranges: RequestListener = ({ headers }, response) => {
+    const to = Number(/^bytes=0-(\d+)$/.exec(headers.range ?? '')?.[1]) + 1;
+    response.writeHead(206, { 'content-range': `bytes 0-${to - 1}/${model.length}` }).end(model.subarray(0, to));
+  };
+
+  test('says before a download what the model turns out to take', async () => {
+    const plan = await engine.plan(await serve(ranges));
+    const info = await engine.load(fileOf(model));
+    expect(plan).toMatchObject({
+      architecture: 'llama',
+      parameters: info.parameters,
+      weightTypes: info.weightTypes,
+      trainedLength: 2048,
+      weightBytes: model.length,
+      runs: true,
+    });
+    expect(plan.presets.quality!.bytesPerToken).toBeCloseTo(818, 0);
+    expect(plan.presets.max!.tokens).toBeGreaterThan(plan.presets.quality!.tokens);
+    await engine.plan(fileOf(model)); // the model in use goes on
+    expect((await engine.stats()).positions).toBe(0);
+  });
+
+  test('of a server that knows no ranges, or no lengths, is made all the same', async () => {
+    const all = await engine.plan(await serve((_, response) => response.writeHead(200).end(model)));
+    expect(all.weightBytes).toBeGreaterThan(0.9 * model.length); // from the tensors: nobody said the length
+    expect(all.runs).toBe(true);
+  });
+
+  test('names what is wrong', async () => {
+    const page = await engine.plan(await serve((_, response) => response.end('<html>'))).catch((error) => error);
+    expect(page).toMatchObject({ code: 'not_gguf' });
+    const short = new Uint8Array(model.subarray(0, 100_000));
+    const cut = await engine.plan(fileOf(short)).catch((error) => error);
+    expect(cut).toMatchObject({ code: 'corrupt_file' });
+    const gone = await engine.plan(await serve((_, response) => response.writeHead(404).end())).catch((error) => error);
+    expect(gone).toMatchObject({ code: 'not_found' });
+  });
+});
+
+describe('addresses', () => {
+  test('of split models are all their files', () => {
+    expect(filesOfModel('https://x/a-00001-of-00002.gguf?download=true')).toEqual([
+      'https://x/a-00001-of-00002.gguf?download=true',
+      'https://x/a-00002-of-00002.gguf?download=true',
+    ]);
+    expect(filesOfModel('https://x/a-00002-of-00002.gguf')).toEqual(['https://x/a-00002-of-00002.gguf']);
+    expect(filesOfModel('https://x/a.gguf')).toEqual(['https://x/a.gguf']);
+  });
+
+  test('of the hub are files or repositories', () => {
+    expect(fileAddress('https://huggingface.co/o/r/blob/main/a.gguf')).toBe(
+      'https://huggingface.co/o/r/resolve/main/a.gguf',
+    );
+    expect(repositoryOf('https://huggingface.co/owner/name-1.5')).toBe('owner/name-1.5');
+    expect(repositoryOf('https://huggingface.co/owner/name/tree/main')).toBe('owner/name');
+    expect(repositoryOf('owner/name')).toBe('owner/name');
+    for (const other of ['https://example.org/a.gguf', 'https://example.org/owner/name', 'owner', 'owner/a.gguf'])
+      expect(repositoryOf(other)).toBeUndefined();
+  });
 });

@@ -47,6 +47,53 @@ describe.each(homes)('%s', (_home, makeEngine) => {
     expect(tiers.reduce((sum, tier) => sum + tier.bytes, keptBytes + spareBytes)).toBe(bytes);
   }
 
+  describe('the guard', () => {
+    test('the shipped model needs none, and the conversation is not touched', async () => {
+      await drain(engine.read([page]));
+      const before = await engine.stats();
+      const shares: number[] = [];
+      const report = await engine.guard({ preset: 'max', onProgress: (share) => shares.push(share) });
+      expect(report).toMatchObject({ preset: 'max', outcome: 'checked', guardedLayers: [] });
+      expect(report.kldWithout).toBeGreaterThan(0);
+      expect(report.kldWithout).toBeLessThan(0.01);
+      expect(shares.at(-1)).toBe(1);
+      expect(await engine.stats()).toMatchObject({ positions: before.positions, bytes: before.bytes });
+    });
+
+    test('lets everybody else go first, and goes on afterwards', async () => {
+      const order: string[] = [];
+      const guarded = engine.guard().then(({ outcome }) => order.push(outcome));
+      await answer([user('Hello.')]);
+      order.push('answered');
+      await guarded;
+      expect(order).toEqual(['answered', 'checked']);
+    });
+
+    test('costs no more than it may: what cannot fit is given up as soon as that shows', async () => {
+      const shares: number[] = [];
+      const report = await engine.guard({ maxMs: 1, onProgress: (share) => shares.push(share) });
+      expect(report).toMatchObject({ outcome: 'too_slow', guardedLayers: [], kldWithout: undefined });
+      expect(shares.at(-1)).toBeLessThan(0.3);
+    });
+
+    test('can be stopped, and begun again', async () => {
+      const stop = new AbortController();
+      const stopped = failure(engine.guard({ onProgress: () => stop.abort(), signal: stop.signal }));
+      expect(await stopped).toMatchObject({ code: 'aborted' });
+      expect((await engine.guard()).outcome).toBe('checked');
+    });
+
+    test('guarded layers keep their older keys at 8 bits', async () => {
+      await engine.reset({ preset: 'max', guardedLayers: [0, 3] });
+      await drain(engine.read([page]));
+      const { tiers } = await engine.stats();
+      const sealed = tiers.find(({ name }) => name === 'K2V2')!;
+      expect(sealed.keyBits).toBeGreaterThan(sealed.valueBits);
+      expect(await failure(engine.reset({ guardedLayers: [3, 0] }))).toMatchObject({ code: 'invalid_argument' });
+      expect(await failure(engine.reset({ guardedLayers: [6] }))).toMatchObject({ code: 'invalid_argument' });
+    });
+  });
+
   describe('presets and budget', () => {
     test('quality is the default, and has no budget', async () => {
       const fresh = makeEngine();

@@ -15,6 +15,12 @@ export function bytes(n: number): string {
   return `${one.format(n / 1e9)}${nbsp}GB`;
 }
 
+/** Two digits are enough for a forecast: 940, 38,000, 5.1 million. */
+export function about(n: number): string {
+  const rounded = Number(n.toPrecision(2));
+  return rounded < 1e6 ? whole.format(rounded) : `${upToOne.format(rounded / 1e6)}${nbsp}million`;
+}
+
 /** How many times as much: 4.8, 12. */
 export const ratio = (n: number): string => (n < 9.95 ? one.format(n) : whole.format(n));
 

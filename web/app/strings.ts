@@ -1,6 +1,6 @@
 // Every word that the page says, in one place. Sentence case, no full stop after labels; numbers come formatted.
 import type { ErrorCode, MemoryPreset } from '../lib';
-import { bits, bytes, count, perSecond, ratio, seconds } from './format';
+import { about, bits, bytes, count, perSecond, ratio, seconds } from './format';
 
 const nbsp = '\u00a0';
 
@@ -10,6 +10,9 @@ const presetBits: Record<MemoryPreset, string> = {
   balanced: `3${nbsp}bits`,
   max: `2${nbsp}bits`,
 };
+
+const list = new Intl.ListFormat('en');
+const listed = (numbers: number[]) => list.format(numbers.map(String));
 
 export const text = {
   product: 'Strata',
@@ -73,17 +76,55 @@ export const text = {
     none: 'No model',
     inUse: 'In use',
     elsewhere: 'Your own',
-    hint: 'Models in the GGUF format (.gguf). A file stays on this device; drop it anywhere in this window.',
+    hint: 'Models in the GGUF format (.gguf). A file stays on this device; drop it anywhere in this window. Of a split model, take all files at once.',
     openFile: 'Open a .gguf file',
-    urlLabel: 'Or paste the address of a .gguf file',
-    urlPlaceholder: 'https://…/model.gguf',
+    urlLabel: 'Or paste the address of a .gguf file, or name a Hugging Face repository',
+    urlPlaceholder: 'https://…/model.gguf or owner/name',
     openUrl: 'Open',
+    onThisDevice: 'On this device',
+    suggested: 'Small models to download',
+    suggestion: (size: number, licence: string) => `about ${bytes(size)} · ${licence}`,
+    look: 'Look',
+    lookAt: (name: string) => `Look at ${name}`,
+    back: 'Back',
+    asking: 'Reading the first few megabytes of the file',
+    noneThere: 'There is no GGUF file in this repository.',
+    listed: (size: number, parts: number) => (parts === 1 ? bytes(size) : `${bytes(size)} in ${parts} files`),
+    runs: (tokens: number) => `It runs here, with room for about ${about(tokens)} tokens of conversation.`,
+    runsNot: (needs: number, has: number) =>
+      `It does not run in a tab: it needs ${bytes(needs)}, and a tab has ${bytes(has)}. Take a smaller model, or one with fewer bits.`,
+    planNames: {
+      architecture: 'Architecture',
+      weights: 'Weights',
+      trained: 'Trained length',
+      memory: (preset: MemoryPreset) => (preset === 'exact' ? 'Memory, exact' : `Memory at ${presetBits[preset]}`),
+    },
+    planWeights: (size: number, types: string) => `${bytes(size)} (tensors: ${types})`,
+    planMemory: (perToken: number, tokens: number) => `${bytes(perToken)} a token, ${about(tokens)} fit`,
+    download: (size: number) => `Download ${bytes(size)}`,
+    keptSize: (size: number) => `${bytes(size)} · works offline`,
+    keptPart: (size: number, total: number | undefined) =>
+      total === undefined ? `${bytes(size)} so far` : `${bytes(size)} of ${bytes(total)} so far`,
+    use: 'Use',
+    goOn: 'Go on',
+    delete: 'Delete',
+    deleteOf: (name: string) => `Delete ${name}`,
+    deleteYes: (size: number) => `Delete ${bytes(size)}`,
+    deleteNo: 'Keep it',
+    persisted: 'This browser has promised to keep them.',
+    notPersisted: 'The browser may remove them when this device runs short of space.',
+    free: (size: number) => `About ${bytes(size)} are free for this page.`,
+    phases: {
+      waiting: 'Another tab is downloading it',
+      download: 'Downloading',
+      read: 'Reading',
+      open: 'Preparing',
+    },
     useIncluded: (name: string) => `Use ${name}`,
     includedFacts: 'Included · works offline · MIT licence',
     opening: (name: string) => `Opening ${name}`,
     downloaded: (loaded: number, total: number | undefined) =>
       total === undefined ? `${bytes(loaded)} so far` : `${bytes(loaded)} of ${bytes(total)}`,
-    preparing: 'Preparing',
     cancel: 'Cancel',
     factNames: {
       architecture: 'Architecture',
@@ -160,6 +201,8 @@ export const text = {
     memory: (used: number) => `memory ${bytes(used)}`,
     tokens: (n: number) => `${count(n)}${nbsp}tokens`,
     readyOffline: 'ready offline',
+    restored: (tokens: number, ms: number) => `${count(tokens)}${nbsp}tokens restored in ${seconds(ms)}`,
+    elsewhere: 'Another tab has this conversation too, and saves it. What you say here goes on in a copy.',
     update: 'A new version is here.',
     reload: 'Reload',
     otherTab: 'Close the other tabs of Strata first.',
@@ -227,6 +270,15 @@ export const text = {
       preset === 'exact'
         ? `Nothing is compressed: ${bytes(size)} for each token.`
         : `${presetBits[preset]} for each older value: ${bytes(size)} a token, where exact is ${bytes(exact)}.`,
+    guard: {
+      checking: 'Checking how this model bears compression',
+      holds: (preset: MemoryPreset) => `All layers of this model hold well at ${presetBits[preset]}.`,
+      guarded: (layers: number[], preset: MemoryPreset) =>
+        `${layers.length === 1 ? 'Layer' : 'Layers'} ${listed(layers)} ${layers.length === 1 ? 'keeps' : 'keep'} 8-bit keys: ${presetBits[preset]} would not hold them.`,
+      unsearched: (preset: MemoryPreset) =>
+        `All layers keep 8-bit keys: some do not hold at ${presetBits[preset]}, and finding out which would take too long here.`,
+      tooSlow: 'Whether this model bears compression was not checked: it would take too long here.',
+    },
     budget: 'Memory may use',
     noLimit: 'No limit',
     budgetValue: (size: number, all: number) => `${bytes(size)}, room for about ${count(all)} tokens`,
@@ -240,7 +292,7 @@ export const text = {
     coarser: 'Some of this conversation is coarser than chosen.',
     sharpen: 'Read it again',
     trained: (n: number) =>
-      `This model was trained on ${count(n)} tokens at once. Beyond that it still remembers, but less surely.`,
+      `This model was trained on ${count(n)} tokens at once. What lies further back is still in memory, and found less surely.`,
   },
 
   remember: {
@@ -320,6 +372,9 @@ export const text = {
       not_found: 'There is no model at this address.',
       server: 'The server did not deliver the model.',
       network: 'The model could not be downloaded.',
+      hash_mismatch: 'The model did not arrive intact.',
+      quota: 'There is not enough room on this device.',
+      busy: 'Another tab has it.',
       aborted: 'Stopped.',
       template: 'The chat template of this model cannot be used.',
       worker_died: 'The engine stopped.',
@@ -332,8 +387,14 @@ export const text = {
     tryAgain: 'Try again',
     useIncluded: (name: string) => `Use ${name}`,
     anotherFile: 'Choose another file',
+    withoutKeeping: 'Open it without keeping it',
     budgetFull: (needed: number) => `Nothing is forgotten. The next words need ${bytes(needed)} in all.`,
     raise: (size: number) => `Raise it to ${bytes(size)} and go on`,
+    elsewhere: {
+      title: 'This conversation is open in another tab.',
+      cause: 'Close it there, then delete it here.',
+    },
+    understood: 'OK',
     notSaved: 'This conversation could not be saved.',
     saveAgain: 'Save again',
   },

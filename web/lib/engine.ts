@@ -1,9 +1,17 @@
 // The engine in this thread: the worker runs it, and so do tests in node. It decides what is read and when others get a
 // turn; every number is computed in C++ (wasm/bindings.cpp).
-import type { EngineModule, Failure, NativeEngine, SessionOptions } from '../../wasm/engine_module';
+import type {
+  EngineModule,
+  Failure,
+  GuardStep,
+  NativeEngine,
+  NativePlan,
+  SessionOptions,
+} from '../../wasm/engine_module';
 import { type ChatTemplate, chatTemplate, type Rendered } from './chat_template';
 import { type Continuation, continuation, type Turn } from './conversation';
-import { openSource, readInto, throwIfAborted } from './model_source';
+import { canKeep, removeModel } from './kept_models';
+import { openSource, readInto, readStart, throwIfAborted } from './model_source';
 import { type AnswerPart, ReasoningSplitter } from './reasoning';
 import { checkSnapshot } from './snapshot';
 import { pause, Turnstile } from './tasks';
@@ -11,11 +19,15 @@ import {
   type Engine,
   type ErrorCode,
   type GenerateOptions,
+  type GuardOptions,
+  type GuardReport,
   type LoadOptions,
   type MemoryOptions,
+  type MemoryPreset,
   type MemoryStats,
   type Message,
   type ModelInfo,
+  type ModelPlan,
   type ModelSource,
   type Piece,
   type Snapshot,
@@ -29,6 +41,8 @@ const mostThreads = 8; // by default: beyond this, memory bandwidth and not comp
 // How many tokens are read at once. Results do not depend on it.
 const batch = { first: 8, most: 64 };
 const batchMs = 120; // how long a batch should take, so that Stop works within 200 ms
+const header = { first: 4 * 2 ** 20, most: 64 * 2 ** 20 }; // bytes of a file to look for its header in
+const guardStepMs = 60; // of one step of the guard: how long a person may have to wait for it
 const tokensPerPass = 4; // the kernels take so many tokens at a time: five cost as much as eight
 
 export function createEngine(host: EngineHost): Engine {
@@ -70,24 +84,27 @@ class InProcessEngine implements Engine {
     try {
       const { signal } = options;
       throwIfAborted(signal);
-      const open = await openSource(source, signal); // an address that does not answer leaves the old model alone
+      const onProgress = options.onProgress ?? (() => {});
+      const open = await openSource(source, signal, onProgress); // what does not answer leaves the old model alone
       this.#drop();
       const threads = Math.max(1, Math.min(options.threads ?? mostThreads, await this.#host.maxThreads()));
       const module = await this.#host.instantiate(threads).catch(async (error: unknown) => {
-        await open.reader.cancel();
+        await open.first.reader.cancel();
         throw error;
       });
       const native = new module.Engine();
       try {
-        const size = await readInto(native, open, signal, options.onProgress ?? (() => {}));
-        options.onProgress?.({ phase: 'open', loaded: size, total: size });
+        const parts = await readInto(native, open, signal, onProgress);
+        const size = parts.reduce((sum, part) => sum + part, 0);
+        onProgress({ phase: 'open', loaded: size, total: size });
         await pause(); // let the progress be shown: opening does not yield
         throwIfAborted(signal);
-        check(native.open(size));
+        check(native.open(size, parts));
         const memory = openMemory(native, options.memory ?? {}, threads);
         this.#loaded = { module, native, memory, ...describeModel(native) };
       } catch (error) {
         dispose(module, native);
+        await forgetIfDamaged(source, error);
         throw error;
       }
       return this.#loaded.info;
@@ -95,6 +112,26 @@ class InProcessEngine implements Engine {
       throw this.#asStrataError(error);
     } finally {
       leave();
+    }
+  }
+
+  // In an instance of its own: it may be asked while a model is in use, or before there is one.
+  async plan(source: ModelSource, { signal }: { signal?: AbortSignal } = {}): Promise<ModelPlan> {
+    const module = await this.#host.instantiate(1);
+    const native = new module.Engine();
+    try {
+      for (let count = header.first; ; count *= 4) {
+        const { bytes, fileBytes, allBytes } = await readStart(source, count, signal);
+        if (!native.reserve(bytes.length)) throw new StrataError('out_of_memory', 'There is no room for the header.');
+        native.bytes().set(bytes);
+        const plan = native.plan(bytes.length, fileBytes, allBytes);
+        const goesOn = 'code' in plan && plan.code === 'corrupt_file' && bytes.length < fileBytes;
+        if (!goesOn || count >= header.most) return withVerdict(check(plan));
+      }
+    } catch (error) {
+      throw error instanceof StrataError ? error : new StrataError('internal', String(error));
+    } finally {
+      dispose(module, native);
     }
   }
 
@@ -163,7 +200,7 @@ class InProcessEngine implements Engine {
       const loaded = this.#need();
       checkBudget(memory.budgetBytes);
       check(loaded.native.setMemory(memory.preset, memory.budgetBytes));
-      loaded.memory = { ...memory, forgetBeyond: loaded.memory.forgetBeyond };
+      loaded.memory = { ...loaded.memory, ...memory };
     } catch (error) {
       throw this.#asStrataError(error);
     }
@@ -191,6 +228,35 @@ class InProcessEngine implements Engine {
       throw this.#asStrataError(error);
     } finally {
       leave();
+    }
+  }
+
+  // Does not enter: it lets everybody else go first, and nothing that they do concerns it.
+  async guard({ preset = 'quality', maxMs = 30_000, onProgress, signal }: GuardOptions = {}): Promise<GuardReport> {
+    try {
+      const loaded = this.#need();
+      check(loaded.native.beginGuard({ preset, threads: 1 }));
+      try {
+        let spent = 0;
+        for (let size = batch.first; ; ) {
+          await pause();
+          await this.#turnstile.idle();
+          if (signal?.aborted || this.#loaded !== loaded)
+            throw new StrataError('aborted', 'The check of the memory was stopped.');
+          const started = performance.now();
+          const step = check(loaded.native.stepGuard(size));
+          const took = performance.now() - started;
+          spent += took;
+          size = batchSize((guardStepMs / took) * size);
+          onProgress?.(step.progress);
+          const outcome = guardOutcome(step, spent, maxMs);
+          if (outcome) return guardReport(preset, outcome, step);
+        }
+      } finally {
+        if (this.#loaded === loaded) loaded.native.endGuard();
+      }
+    } catch (error) {
+      throw this.#asStrataError(error);
     }
   }
 
@@ -391,12 +457,33 @@ class Said {
   }
 }
 
+/** undefined: it goes on. A first pass that cannot fit is given up as soon as that shows. */
+function guardOutcome(step: GuardStep, spent: number, maxMs: number): GuardReport['outcome'] | undefined {
+  if (step.done) return 'checked';
+  const firstPass = step.kldWithout < 0;
+  const forecast = firstPass && step.progress > 0.05 ? spent / step.progress : spent;
+  if (forecast <= maxMs) return undefined;
+  return firstPass ? 'too_slow' : 'unsearched';
+}
+
+function guardReport(preset: MemoryPreset, outcome: GuardReport['outcome'], step: GuardStep): GuardReport {
+  const { guardedLayers, kldWithout, kld } = step;
+  const known = outcome !== 'too_slow';
+  return {
+    preset,
+    outcome,
+    guardedLayers,
+    kldWithout: known ? kldWithout : undefined,
+    kld: outcome === 'checked' ? kld : undefined,
+  };
+}
+
 function sessionOptions({ forgetBeyond, ...memory }: MemoryOptions, threads: number): SessionOptions {
   const evaluation = forgetBeyond === undefined ? {} : { visibleWindow: forgetBeyond };
   if ('rows' in memory) return { ...memory.rows, ...evaluation, threads };
-  const { preset = 'quality', budgetBytes = 0 } = memory;
+  const { preset = 'quality', budgetBytes = 0, guardedLayers = [] } = memory;
   checkBudget(budgetBytes);
-  return { preset, budgetBytes, ...evaluation, threads };
+  return { preset, budgetBytes, guardedLayers, ...evaluation, threads };
 }
 
 function checkBudget(bytes: number): void {
@@ -405,6 +492,16 @@ function checkBudget(bytes: number): void {
     'invalid_argument',
     `A memory budget of ${bytes} bytes: expected a whole number, or 0 for none.`,
   );
+}
+
+function withVerdict({ presets, ...plan }: NativePlan): ModelPlan {
+  return { ...plan, presets, runs: Object.values(presets).some((preset) => (preset?.tokens ?? 0) > 0) };
+}
+
+/** A kept file that is no model would fail the same way for ever. */
+async function forgetIfDamaged(source: ModelSource, error: unknown): Promise<void> {
+  const damaged = error instanceof StrataError && (error.code === 'corrupt_file' || error.code === 'not_gguf');
+  if (damaged && source.kind === 'url' && source.keep && canKeep()) await removeModel(source.url).catch(() => {});
 }
 
 function batchSize(fitting: number): number {

@@ -1,53 +1,84 @@
 // Brings a model's bytes from where they are straight into the engine's memory, chunk by chunk: there is never a second
 // copy of the file.
 import type { NativeEngine } from '../../wasm/engine_module';
-import { type LoadProgress, type ModelSource, StrataError } from './types';
+import { fileAddress, filesOfModel, hubFacts } from './hub';
+import { canKeep } from './kept_models';
+import { keepModel } from './model_store';
+import { type LoadPhase, type LoadProgress, type ModelSource, StrataError } from './types';
 
-/** A source that has answered: its bytes can be read, once. */
-export interface OpenSource {
-  name: string;
+/** A file of a model that has answered: its bytes can be read, once. */
+interface Part {
   /** Held from the start: node cancels a body that nobody holds as soon as its Response is garbage. */
   reader: ReadableStreamDefaultReader<Uint8Array>;
   /** As announced; the stream may turn out longer. undefined: not announced, or announced for a compressed form. */
   total: number | undefined;
 }
-
-const memoryLimit = 2 ** 32; // bytes that a WebAssembly memory with 32-bit addresses can have
-const progressEvery = 50; // ms
-
-export async function openSource(source: ModelSource, signal: AbortSignal | undefined): Promise<OpenSource> {
-  if (source.kind === 'file') {
-    const { file } = source;
-    return { name: source.name ?? 'the file', reader: file.stream().getReader(), total: file.size };
-  }
-  const response = await ask(source.url, signal);
-  if (!response.ok) {
-    await response.body?.cancel();
-    const code = response.status < 500 ? 'not_found' : 'server';
-    throw new StrataError(
-      code,
-      `The server answered ${response.status} for ${source.url}. ${adviceFor(response.status)}`,
-    );
-  }
-  if (!response.body) throw new StrataError('server', `The server sent nothing for ${source.url}.`);
-  const length = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
-  return {
-    name: source.name ?? source.url,
-    reader: response.body.getReader(),
-    total: length === null ? undefined : Number(length),
-  };
+/** A model whose first file has answered. Split models have more. */
+export interface OpenSource {
+  name: string;
+  phase: 'download' | 'read';
+  first: Part;
+  rest: (() => Promise<Part>)[];
 }
 
-async function ask(url: string, signal: AbortSignal | undefined): Promise<Response> {
+const memoryLimit = 2 ** 32; // bytes that a WebAssembly memory with 32-bit addresses can have
+const unknownBytes = 2 ** 50; // of a file whose size nobody says: large enough for any header
+const progressEvery = 50; // ms
+
+/** A source that is to be kept is downloaded here, whole; others answer, and are read later. */
+export async function openSource(
+  source: ModelSource,
+  signal: AbortSignal | undefined,
+  onProgress: (progress: LoadProgress) => void,
+): Promise<OpenSource> {
+  if (source.kind === 'file') return openBlobs([source.file].flat(), source.name ?? 'the file');
+  const name = source.name ?? source.url;
+  if (source.keep && canKeep()) return openBlobs(await keepModel(source.url, name, signal, onProgress), name);
+  const [first, ...rest] = filesOfModel(fileAddress(source.url)).map((url) => () => openUrl(url, signal));
+  return { name, phase: 'download', first: await first!(), rest };
+}
+
+function openBlobs(blobs: Blob[], name: string): OpenSource {
+  const [first, ...rest] = blobs.map((blob) => () => ({ reader: blob.stream().getReader(), total: blob.size }));
+  if (!first) throw new StrataError('invalid_argument', 'No file was given.');
+  return { name, phase: 'read', first: first(), rest: rest.map((open) => async () => open()) };
+}
+
+async function openUrl(url: string, signal: AbortSignal | undefined): Promise<Part> {
+  const response = await ask(url, signal);
+  const length = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
+  return { reader: response.body!.getReader(), total: length === null ? undefined : Number(length) };
+}
+
+async function ask(url: string, signal: AbortSignal | undefined, headers: HeadersInit = {}): Promise<Response> {
+  let response: Response;
   try {
-    return await fetch(url, { signal: signal ?? null });
+    response = await fetch(url, { signal: signal ?? null, headers });
   } catch {
     throwIfAborted(signal);
-    throw new StrataError(
-      'network',
-      `${url} could not be reached. Either this device is offline, the address is wrong, or the server does not let other pages read it (CORS). A downloaded file can be opened instead.`,
-    );
+    throw unreachable(url, 0);
   }
+  if (!response.ok) {
+    await response.body?.cancel();
+    throw unwilling(response.status, url);
+  }
+  if (!response.body) throw new StrataError('server', `The server sent nothing for ${url}.`);
+  return response;
+}
+
+/** fetch() does not say why. `kept`: bytes that have arrived before. */
+export function unreachable(url: string, kept: number): StrataError {
+  const why =
+    globalThis.navigator?.onLine === false
+      ? 'This device is offline. Conversations, the included model and models that are kept here still work.'
+      : 'Either this device is offline, the address is wrong, or the server does not let other pages read it (CORS). A downloaded file can be opened instead.';
+  const rest = kept > 0 ? ' What has arrived is kept, and is not downloaded again.' : '';
+  return new StrataError('network', `${url} could not be reached. ${why}${rest}`);
+}
+
+export function unwilling(status: number, url: string): StrataError {
+  const code = status < 500 ? 'not_found' : 'server';
+  return new StrataError(code, `The server answered ${status} for ${url}. ${adviceFor(status)}`);
 }
 
 function adviceFor(status: number): string {
@@ -56,14 +87,88 @@ function adviceFor(status: number): string {
   return 'Try again later.';
 }
 
-/** Writes the whole source into the engine's memory and returns its size. The caller frees the engine on failure. */
+/** The first `count` bytes of a model, and how many bytes its first file and all its files have. */
+export async function readStart(
+  source: ModelSource,
+  count: number,
+  signal: AbortSignal | undefined,
+): Promise<{ bytes: Uint8Array; fileBytes: number; allBytes: number }> {
+  if (source.kind === 'file') {
+    const blobs = [source.file].flat();
+    const bytes = new Uint8Array(await blobs[0]!.slice(0, count).arrayBuffer());
+    return { bytes, fileBytes: blobs[0]!.size, allBytes: blobs.reduce((sum, { size }) => sum + size, 0) };
+  }
+  const urls = filesOfModel(fileAddress(source.url));
+  const facts = await hubFacts(urls, signal);
+  const response = await ask(urls[0]!, signal, { Range: `bytes=0-${count - 1}` });
+  const bytes = await firstBytes(response.body!.getReader(), count);
+  const whole = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
+  const length = response.status === 200 ? response.headers.get('content-length') : undefined;
+  const known = facts.get(urls[0]!)?.bytes ?? ((whole ?? length) ? Number(whole ?? length) : undefined);
+  if (known === undefined) return { bytes, fileBytes: unknownBytes, allBytes: 0 };
+  const fileBytes = known;
+  const allBytes = urls.reduce((sum, url) => sum + (facts.get(url)?.bytes ?? fileBytes), 0);
+  return { bytes, fileBytes, allBytes };
+}
+
+/** Also of a server that knows no ranges, and begins to send everything. */
+async function firstBytes(reader: ReadableStreamDefaultReader<Uint8Array>, count: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count);
+  let size = 0;
+  while (size < count) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    const wanted = value.subarray(0, count - size);
+    bytes.set(wanted, size);
+    size += wanted.length;
+  }
+  void reader.cancel().catch(() => {});
+  return bytes.subarray(0, size);
+}
+
+/**
+ * Writes the whole source into the engine's memory and returns the sizes of its files, which lie one after the other.
+ * The caller frees the engine on failure.
+ */
 export async function readInto(
   engine: NativeEngine,
   source: OpenSource,
   signal: AbortSignal | undefined,
   onProgress: (progress: LoadProgress) => void,
+): Promise<number[]> {
+  const sizes: number[] = [];
+  let before = 0;
+  for (const open of [async () => source.first, ...source.rest]) {
+    const part = await open();
+    const size = await readPart(
+      engine,
+      { ...part, name: source.name, phase: source.phase },
+      before,
+      signal,
+      onProgress,
+    );
+    sizes.push(size);
+    before += size;
+  }
+  onProgress({ phase: source.phase, loaded: before, total: before });
+  if (engine.bytes().length > before) engine.reserve(before); // give back what growing ahead took too much
+  return sizes;
+}
+
+interface NamedPart extends Part {
+  name: string;
+  phase: LoadPhase;
+}
+
+/** Returns how many bytes it has; they follow the first `before`. */
+async function readPart(
+  engine: NativeEngine,
+  source: NamedPart,
+  before: number,
+  signal: AbortSignal | undefined,
+  onProgress: (progress: LoadProgress) => void,
 ): Promise<number> {
-  if (source.total !== undefined) reserve(engine, source.total, source.total);
+  if (source.total !== undefined) reserve(engine, before + source.total, before + source.total);
   const { reader } = source;
   let loaded = 0;
   let reported = Number.NEGATIVE_INFINITY;
@@ -72,26 +177,24 @@ export async function readInto(
       throwIfAborted(signal);
       const { done, value } = await next(reader, source, loaded, signal);
       if (done) break;
-      makeRoom(engine, loaded + value.length);
-      engine.bytes().set(value, loaded);
-      if (loaded < 4) checkMagic(engine.bytes(), loaded + value.length);
+      makeRoom(engine, before + loaded + value.length);
+      engine.bytes().set(value, before + loaded);
+      if (loaded < 4) checkMagic(engine.bytes(), before, loaded + value.length);
       loaded += value.length;
       if (performance.now() - reported < progressEvery) continue;
       reported = performance.now();
-      onProgress({ phase: 'download', loaded, total: totalFor(source, loaded) });
+      onProgress({ phase: source.phase, loaded: before + loaded, total: totalFor(source, before, loaded) });
     }
   } finally {
     reader.cancel().catch(() => {}); // no effect on a stream that has ended
   }
   if (source.total !== undefined && loaded < source.total) throw endsEarly(source, loaded);
-  onProgress({ phase: 'download', loaded, total: loaded });
-  if (engine.bytes().length > loaded) engine.reserve(loaded); // give back what growing ahead took too much
   return loaded;
 }
 
 async function next(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  source: OpenSource,
+  source: NamedPart,
   loaded: number,
   signal: AbortSignal | undefined,
 ): Promise<ReadableStreamReadResult<Uint8Array>> {
@@ -103,7 +206,7 @@ async function next(
   }
 }
 
-function endsEarly(source: OpenSource, loaded: number): StrataError {
+function endsEarly(source: NamedPart, loaded: number): StrataError {
   const of = source.total === undefined ? '' : ` of ${source.total.toLocaleString('en')}`;
   return new StrataError(
     'server',
@@ -136,20 +239,26 @@ function reserve(engine: NativeEngine, size: number, total: number | undefined):
 const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(bytes < 2 ** 30 ? 2 : 1)} GB`;
 
 // The first four bytes tell a model from a web page, which spares downloading gigabytes of the wrong thing.
-function checkMagic(bytes: Uint8Array, size: number): void {
-  if (size >= 4 && new TextDecoder().decode(bytes.slice(0, 4)) !== 'GGUF') {
-    throw new StrataError(
-      'not_gguf',
-      'This is no GGUF file: it does not begin with “GGUF”. Strata reads models in the GGUF format (.gguf).',
-    );
-  }
+function checkMagic(bytes: Uint8Array, at: number, size: number): void {
+  if (size >= 4 && !isMagic(bytes.slice(at, at + 4))) throw notGguf();
 }
+
+export const isMagic = (bytes: Uint8Array): boolean => new TextDecoder().decode(bytes) === 'GGUF';
+
+export const notGguf = () =>
+  new StrataError(
+    'not_gguf',
+    'This is no GGUF file: it does not begin with “GGUF”. Strata reads models in the GGUF format (.gguf).',
+  );
 
 // A server that announced too little is not believed any more.
-function totalFor(source: OpenSource, loaded: number): number | undefined {
-  return source.total !== undefined && loaded > source.total ? undefined : source.total;
+function totalFor(source: NamedPart, before: number, loaded: number): number | undefined {
+  return source.total === undefined || loaded > source.total ? undefined : before + source.total;
 }
 
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new StrataError('aborted', 'Loading was stopped. Nothing of it was kept.');
+/** `kept`: what has arrived stays on this device. */
+export function throwIfAborted(signal: AbortSignal | undefined, what?: 'kept'): void {
+  if (!signal?.aborted) return;
+  const rest = what === 'kept' ? 'What has arrived is kept.' : 'Nothing of it was kept.';
+  throw new StrataError('aborted', `Loading was stopped. ${rest}`);
 }

@@ -2,11 +2,14 @@
 import {
   type ErrorCode,
   type GenerateOptions,
+  type GuardReport,
   type LoadProgress,
   type MemoryOptions,
+  type MemoryPreset,
   type MemoryStats,
   type Message,
   type ModelInfo,
+  type ModelPlan,
   type ModelSource,
   type Piece,
   type Snapshot,
@@ -22,6 +25,7 @@ export interface Calls {
     part: LoadProgress;
     reply: ModelInfo;
   };
+  plan: { ask: { source: ModelSource }; part: never; reply: ModelPlan };
   generate: {
     ask: { input: Message[] | string; options: Omit<GenerateOptions, 'signal'> };
     part: Piece;
@@ -32,6 +36,7 @@ export interface Calls {
   setMemory: { ask: TieredMemory; part: never; reply: undefined };
   save: { ask: undefined; part: never; reply: Snapshot };
   restore: { ask: { snapshot: Snapshot }; part: never; reply: undefined };
+  guard: { ask: { preset?: MemoryPreset; maxMs?: number }; part: number; reply: GuardReport };
   stats: { ask: undefined; part: never; reply: MemoryStats };
   layout: { ask: undefined; part: never; reply: { first: number; end: number }[] };
   countTokens: { ask: { text: string }; part: never; reply: number };
@@ -58,7 +63,7 @@ export type Handlers = {
 
 /** A worker, the inside of a worker, or one end of a MessageChannel. */
 export interface Port {
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, transfer?: Transferable[]): void;
   addEventListener(type: 'message', listener: (event: MessageEvent) => void): void;
 }
 
@@ -72,7 +77,7 @@ export function answerCalls(port: Port, handlers: Handlers): void {
     try {
       const part = (part: Calls[N]['part']) => send({ id, part } as Reply);
       const reply = await handlers[name](ask, { part, signal: controller.signal });
-      send({ id, reply } as Reply);
+      port.postMessage({ id, reply } as Reply, transferable(reply));
     } catch (error) {
       const { code, message } = error instanceof StrataError ? error : new StrataError('internal', String(error));
       send({ id, error: { code, message } });
@@ -85,6 +90,11 @@ export function answerCalls(port: Port, handlers: Handlers): void {
     if ('abort' in data) running.get(data.id)?.abort();
     else void answer(data.id, data.name, data.ask);
   });
+}
+
+/** A snapshot may be hundreds of megabytes: it moves, and is not copied. */
+function transferable(reply: Calls[CallName]['reply']): Transferable[] {
+  return typeof reply === 'object' && 'memory' in reply ? [reply.memory.buffer as ArrayBuffer] : [];
 }
 
 interface Pending {

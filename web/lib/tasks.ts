@@ -15,15 +15,25 @@ export function pause(): Promise<void> {
 /** Lets one in at a time, in the order of asking. */
 export class Turnstile {
   #last: Promise<void> = Promise.resolve();
+  #inside = 0; // or waiting
 
   /** Resolves when everybody before has left. Call what it returns to leave. */
   async enter(): Promise<() => void> {
     const before = this.#last;
-    let leave = () => {};
-    this.#last = new Promise((left) => {
-      leave = left;
+    let left = () => {};
+    this.#last = new Promise((done) => {
+      left = done;
     });
+    this.#inside += 1;
     await before;
-    return leave;
+    return () => {
+      this.#inside -= 1;
+      left();
+    };
+  }
+
+  /** Resolves when nobody is inside or waiting. Whoever asks does not enter. */
+  async idle(): Promise<void> {
+    while (this.#inside > 0) await this.#last;
   }
 }

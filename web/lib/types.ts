@@ -1,9 +1,17 @@
 /** What the page, or a developer's own page, talks to. One interface with two homes: in-process, and behind a worker. */
 
-/** Where a model's bytes come from. `name` is shown to people and never used to guess anything. */
-export type ModelSource = { kind: 'url'; url: string; name?: string } | { kind: 'file'; file: Blob; name?: string };
+/**
+ * Where a model's bytes come from. `name` is shown to people and never used to guess anything. A split model is given by
+ * the address of its first file (-00001-of-0000N.gguf), or by all its files in order. `keep`: the files are downloaded
+ * into this browser's own storage first (model_store.ts), go on where an earlier download ended, and are there the next
+ * time; where there is no such storage, they are read as they come.
+ */
+export type ModelSource =
+  | { kind: 'url'; url: string; name?: string; keep?: boolean }
+  | { kind: 'file'; file: Blob | Blob[]; name?: string };
 
-export type LoadPhase = 'download' | 'open';
+/** `waiting`: another tab is downloading the same model. `read`: from this device into memory. */
+export type LoadPhase = 'waiting' | 'download' | 'read' | 'open';
 export interface LoadProgress {
   phase: LoadPhase;
   loaded: number; // bytes
@@ -32,7 +40,13 @@ export interface RowMemory {
  * Default: `{ preset: 'quality', budgetBytes: 0 }`. A model whose head size is no multiple of 16 loads with the preset
  * `exact` instead: its heads cannot be compressed.
  */
-export type MemoryOptions = (Partial<TieredMemory> | { rows: Partial<RowMemory> }) & {
+export type MemoryOptions = (
+  | (Partial<TieredMemory> & {
+      /** Layers whose older keys keep 8 bits, whatever the preset: what guard() found. Ascending. */
+      guardedLayers?: number[];
+    })
+  | { rows: Partial<RowMemory> }
+) & {
   /** For evaluation only: attention sees the newest N tokens and the first 4, as if the others had been deleted. */
   forgetBeyond?: number;
 };
@@ -42,6 +56,22 @@ export interface LoadOptions {
   threads?: number; // default: what the machine and isolation allow
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
+}
+
+/** What a model needs, from the header of its file alone. */
+export interface ModelPlan {
+  name: string;
+  architecture: string;
+  weightTypes: string;
+  parameters: number; // 0: unknown (split models)
+  weightBytes: number; // in memory, and to download
+  workingBytes: number; // beside the weights, about
+  windowBytes: number; // the least that a conversation takes
+  trainedLength: number; // tokens
+  /** Missing: heads of this model cannot be compressed. `tokens`: of conversation that fit in a tab. */
+  presets: { [preset in MemoryPreset]?: { bytesPerToken: number; tokens: number } };
+  tabBytes: number; // what a tab can have
+  runs: boolean; // whether it fits at all
 }
 
 export interface ModelInfo {
@@ -55,6 +85,8 @@ export interface ModelInfo {
   kvHeads: number;
   headDim: number;
   vocabulary: number;
+  /** Tells models apart: a hash of the file's size, its header and samples of its weights. */
+  identity: string;
   /** Which chat template is in use: the file's own, or a named fallback because the file has none. */
   template: { origin: 'file' | 'fallback'; name: string };
   simd: string;
@@ -83,6 +115,26 @@ export interface MemoryStats {
   spareBytes: number; // free, for what comes next
   thawedPositions: number; // in the exact window, but restored from their compressed form
   heapBytes: number; // the whole WebAssembly memory
+}
+
+export interface GuardOptions {
+  preset?: MemoryPreset; // default: quality
+  /** The most that it may compute, in milliseconds; waiting for others does not count. Default: 30,000. */
+  maxMs?: number;
+  onProgress?: (share: number) => void; // 0 to 1
+  signal?: AbortSignal;
+}
+/** Whether a model bears a compressed memory, and which of its layers do not. */
+export interface GuardReport {
+  preset: MemoryPreset;
+  /**
+   * `checked`: the answer is whole. `too_slow`: not even the first pass fits `maxMs`, nothing is known. `unsearched`:
+   * some layers must be guarded, but finding out which did not fit; guardedLayers are all of them.
+   */
+  outcome: 'checked' | 'too_slow' | 'unsearched';
+  guardedLayers: number[]; // ascending; empty: the model bears the preset as it is
+  kldWithout: number | undefined; // mean KL divergence from exact memory, nats, with nothing guarded
+  kld: number | undefined; // and with these layers guarded
 }
 
 /** A conversation as it is in memory: plain data, to be stored anywhere and restored with the same model. */
@@ -144,6 +196,9 @@ export type ErrorCode =
   | 'not_found' // HTTP 4xx
   | 'server' // HTTP 5xx, a body that ends early
   | 'network' // offline, CORS, DNS: fetch does not say which
+  | 'hash_mismatch' // what arrived is not what was published
+  | 'quota' // no room on this device
+  | 'busy' // another tab has it
   | 'aborted'
   | 'template' // the chat template cannot be rendered
   | 'worker_died'
@@ -167,6 +222,12 @@ export class StrataError extends Error {
 }
 
 export interface Engine {
+  /**
+   * What a model would need, before it is downloaded: reads a few megabytes. Throws what load() would throw, as far as
+   * the header shows it. The model in use is not touched.
+   */
+  plan(source: ModelSource, options?: { signal?: AbortSignal }): Promise<ModelPlan>;
+
   /** Loads a model, in place of any other. On failure nothing half-loaded stays in memory. */
   load(source: ModelSource, options?: LoadOptions): Promise<ModelInfo>;
 
@@ -199,6 +260,14 @@ export interface Engine {
    * damaged or belongs to another model is refused (`corrupt_file`, `invalid_argument`), and memory stays as it was.
    */
   restore(snapshot: Snapshot): Promise<void>;
+
+  /**
+   * Finds the layers whose keys few bits cannot hold: a fixed text of 512 tokens is read with exact and with compressed
+   * memory, in sessions of its own, beside the conversation. For idle time: it computes on one thread in small steps and
+   * waits while anything else is going on. Keep the answer with `info.identity`, and give `guardedLayers` to load() or
+   * reset(). `aborted`: by the signal, or because another model was loaded.
+   */
+  guard(options?: GuardOptions): Promise<GuardReport>;
 
   stats(): Promise<MemoryStats>;
   /** Where in memory each message lies, in the order of the conversation: token positions [first, end). */

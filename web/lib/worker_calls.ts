@@ -17,6 +17,7 @@ export function serve(port: Port, create: (engineFolder: string) => Engine): voi
     },
     load: ({ source, ...options }, { part, signal }) =>
       started().load(source, { ...options, onProgress: part, signal }),
+    plan: ({ source }, { signal }) => started().plan(source, { signal }),
     async generate({ input, options }, { part, signal }) {
       for await (const piece of started().generate(input, { ...options, signal })) part(piece);
       return undefined;
@@ -38,6 +39,7 @@ export function serve(port: Port, create: (engineFolder: string) => Engine): voi
       await started().restore(snapshot);
       return undefined;
     },
+    guard: (options, { part, signal }) => started().guard({ ...options, onProgress: part, signal }),
     stats: () => started().stats(),
     layout: () => started().layout(),
     countTokens: ({ text }) => started().countTokens(text),

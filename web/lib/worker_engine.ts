@@ -3,11 +3,14 @@ import { Caller } from './protocol';
 import {
   type Engine,
   type GenerateOptions,
+  type GuardOptions,
+  type GuardReport,
   type LoadOptions,
   type MemoryOptions,
   type MemoryStats,
   type Message,
   type ModelInfo,
+  type ModelPlan,
   type ModelSource,
   type Piece,
   type Snapshot,
@@ -43,8 +46,11 @@ class WorkerEngine implements Engine {
 
   async load(source: ModelSource, { onProgress, signal, ...options }: LoadOptions = {}): Promise<ModelInfo> {
     const caller = this.#caller ?? this.#start();
-    const from = source.kind === 'url' ? { ...source, url: absolute(source.url) } : source;
-    return caller.call('load', { source: from, ...options }, { onPart: onProgress, signal });
+    return caller.call('load', { source: absolute(source), ...options }, { onPart: onProgress, signal });
+  }
+
+  async plan(source: ModelSource, { signal }: { signal?: AbortSignal } = {}): Promise<ModelPlan> {
+    return (this.#caller ?? this.#start()).call('plan', { source: absolute(source) }, { signal });
   }
 
   async *generate(input: Message[] | string, { signal, ...options }: GenerateOptions = {}): AsyncGenerator<Piece> {
@@ -69,6 +75,10 @@ class WorkerEngine implements Engine {
 
   async restore(snapshot: Snapshot): Promise<void> {
     await this.#need().call('restore', { snapshot });
+  }
+
+  async guard({ onProgress, signal, ...options }: GuardOptions = {}): Promise<GuardReport> {
+    return this.#need().call('guard', options, { onPart: onProgress, signal });
   }
 
   async stats(): Promise<MemoryStats> {
@@ -125,6 +135,7 @@ class WorkerEngine implements Engine {
 }
 
 // A worker resolves addresses against its own script; a person means the page.
-function absolute(url: string): string {
-  return URL.canParse(url, location.href) ? new URL(url, location.href).href : url;
+function absolute(source: ModelSource): ModelSource {
+  if (source.kind !== 'url' || !URL.canParse(source.url, location.href)) return source;
+  return { ...source, url: new URL(source.url, location.href).href };
 }

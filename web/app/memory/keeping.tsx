@@ -1,7 +1,7 @@
 // How older memory is kept: how precisely, and in how many bytes. Both take effect while one moves them.
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import type { MemoryStats, ModelInfo } from '../../lib';
+import type { GuardReport, MemoryStats, ModelInfo } from '../../lib';
 import { bytes } from '../format';
 import { chat } from '../state/app';
 import { presets, settings } from '../state/settings';
@@ -47,8 +47,26 @@ function Presets({ info }: { info: ModelInfo | undefined }) {
         ))}
       </div>
       {info && <p class="note">{text.memory.presetMeaning(memory.preset, size(memory.preset)!, size('exact')!)}</p>}
+      <Guard />
     </fieldset>
   );
+}
+
+/** Whether the model bears the preset: found out once, in idle time. */
+function Guard() {
+  const { preset } = settings.value.memory;
+  const report = chat.guard.report.value;
+  const { guard } = text.memory;
+  if (!report || report.preset !== preset)
+    return chat.guard.checking.value ? <p class="note">{guard.checking}</p> : null;
+  return <p class="note">{guardWords(report)}</p>;
+}
+
+function guardWords({ outcome, preset, guardedLayers }: GuardReport): string {
+  const { guard } = text.memory;
+  if (outcome === 'too_slow') return guard.tooSlow;
+  if (outcome === 'unsearched') return guard.unsearched(preset);
+  return guardedLayers.length === 0 ? guard.holds(preset) : guard.guarded(guardedLayers, preset);
 }
 
 function Budget({ info, stats }: { info: ModelInfo; stats: MemoryStats }) {

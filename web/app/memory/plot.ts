@@ -7,6 +7,14 @@ import { colourOf, levelOf } from './tiers';
 
 const height = 176;
 
+const digitWidth = 7; // CSS pixels, about
+
+/** Whether the label of a tick lies inside the plot: one at its right edge would be cut. */
+function fits(plot: uPlot, tick: number): boolean {
+  const right = plot.valToPos(tick, 'x') + (count(tick).length * digitWidth) / 2;
+  return right <= plot.bbox.width / devicePixelRatio;
+}
+
 export class MemoryPlot {
   #host: HTMLElement;
   #onRead: (words: string) => void;
@@ -77,7 +85,7 @@ export class MemoryPlot {
           size: 20,
           gap: 4,
           grid: { show: false },
-          values: (_, ticks) => ticks.map((tick) => count(tick)),
+          values: (plot, ticks) => ticks.map((tick) => (fits(plot, tick) ? count(tick) : '')),
           space: 64,
         },
         {

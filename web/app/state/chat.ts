@@ -23,12 +23,17 @@ import {
   titleFrom,
   toMessages,
 } from './conversation';
-import { explain, type Fault, notSaved } from './fault';
+import { explain, type Fault, notSaved, openElsewhere } from './fault';
+import { GuardWatch } from './guard';
+import { Holding, isHeld } from './holding';
 import { MemoryWatch } from './memory_watch';
 import { change, settings } from './settings';
+import { largestSnapshot, type SnapshotOf, type SnapshotStore } from './snapshots';
 import type { Store } from './store';
 
 const saveEveryMs = 2000; // while an answer is written
+const keepMemoryAfterMs = 1500; // without anything going on
+const restoring = 'strata.restoring'; // in localStorage: the conversation whose memory is being restored
 
 export interface OpenModel {
   name: string;
@@ -57,19 +62,29 @@ export class Chat {
   readonly fault = signal<Fault | undefined>(undefined);
   readonly tokensPerSecond = signal(0); // of the last answer
   readonly memory = new MemoryWatch();
+  readonly guard = new GuardWatch();
+  readonly #holding = new Holding();
+  /** Whether another tab has this conversation: it writes, and what is said here goes on in a copy. */
+  readonly elsewhere = this.#holding.elsewhere;
+  /** Set when memory came back as it was, without reading. */
+  readonly restored = signal<{ tokens: number; ms: number } | undefined>(undefined);
   /** Set when a smaller budget was asked for than the conversation fits: what it was given instead. */
   readonly neededBytes = signal<number | undefined>(undefined);
 
   #makeEngine: () => Engine;
   #store: Store;
+  #snapshots: SnapshotStore | undefined;
+  #keepTimer: ReturnType<typeof setTimeout> | undefined;
   #engine: Engine | undefined;
   #job: { abort: AbortController; done: Promise<void> } | undefined;
   #attempt: { abort: AbortController; done: Promise<void> } | undefined;
   #failed: { name: string; source: ModelSource } | undefined; // what openAgain() opens
 
-  constructor(makeEngine: () => Engine, store: Store) {
+  constructor(makeEngine: () => Engine, store: Store, snapshots?: SnapshotStore) {
     this.#makeEngine = makeEngine;
     this.#store = store;
+    this.#snapshots = snapshots;
+    this.#hold();
   }
 
   // ---- the model
@@ -88,9 +103,11 @@ export class Chat {
   }
 
   /** The same model again, in a new engine: after the engine died, or after its download failed. */
-  async openAgain(): Promise<void> {
+  async openAgain(keep = true): Promise<void> {
     const again = this.#failed ?? this.model.value;
-    if (again) await this.open(again.source, again.name);
+    if (!again) return;
+    const { source, name } = again;
+    await this.open(source.kind === 'url' && !keep ? { ...source, keep } : source, name);
   }
 
   async #load(source: ModelSource, name: string, signal: AbortSignal): Promise<void> {
@@ -105,7 +122,8 @@ export class Chat {
       };
       const { memory } = settings.value;
       const info = await engine.load(source, { memory: { preset: memory.preset }, onProgress, signal });
-      if (memory.budgetBytes > 0) await keepAs(engine, memory).catch(unlessIncompressible);
+      const guarded = this.guard.layers(info.identity, memory.preset).length > 0;
+      if (guarded || memory.budgetBytes > 0) await this.#emptyMemory(engine, info.identity);
       if (signal.aborted) throw new StrataError('aborted', '');
       await this.#take(engine, { name, source, info });
     } catch (error) {
@@ -124,6 +142,8 @@ export class Chat {
     const old = this.#engine;
     this.#engine = engine;
     this.#failed = undefined;
+    this.guard.stop();
+    this.guard.look(model.info.identity, settings.value.memory.preset);
     batch(() => {
       this.model.value = model;
       this.opening.value = undefined;
@@ -147,6 +167,7 @@ export class Chat {
 
   async send(said: string, replaceFrom?: number): Promise<void> {
     await this.stop();
+    await this.#makeOwn();
     if (replaceFrom !== undefined) await this.#cut(replaceFrom);
     const { turns, title } = this.conversation.value;
     this.#update({ turns: [...turns, { role: 'user', text: said }], title: title || titleFrom(said) });
@@ -157,6 +178,7 @@ export class Chat {
   /** Answers the last message; in place of an earlier answer if there is one. */
   async answer(): Promise<void> {
     await this.stop();
+    await this.#makeOwn();
     const asked = lastUserTurn(this.conversation.value.turns);
     if (asked < 0) return;
     await this.#cut(asked + 1);
@@ -166,6 +188,7 @@ export class Chat {
   /** Goes on with an answer that has not come to its end. */
   async continueAnswer(): Promise<void> {
     await this.stop();
+    await this.#makeOwn();
     if (this.conversation.value.turns.at(-1)?.role !== 'assistant') return;
     await this.#alone((signal) => this.#answer(signal, true));
   }
@@ -179,8 +202,11 @@ export class Chat {
   /** `goesOn`: the last turn is an answer, and goes on. */
   async #answer(signal: AbortSignal, goesOn: boolean): Promise<void> {
     this.activity.value = { kind: 'waiting' };
+    this.restored.value = undefined;
     const engine = await this.#ready(signal);
     if (signal.aborted) return;
+    const { turns } = this.conversation.value;
+    if (turns.length > 1 && (await engine.stats()).positions === 0) await this.#restoreMemory(engine, signal);
     const { seed, ...sampling } = settings.value.sampling;
     const options = { ...sampling, seed: seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!, signal };
     const messages = toMessages(this.conversation.value);
@@ -212,6 +238,7 @@ export class Chat {
       if (said.text !== '' || said.reasoning || end.reason === 'end_of_turn')
         await this.#finishAnswer(index, said, end);
       await this.#look();
+      this.#keepMemorySoon();
     }
   }
 
@@ -264,6 +291,7 @@ export class Chat {
     change({ memory: wanted });
     const engine = this.#engine;
     if (!engine) return;
+    if (this.model.value) this.guard.look(this.model.value.info.identity, wanted.preset);
     try {
       const { needed } = await keepAs(engine, wanted);
       this.neededBytes.value = needed;
@@ -290,15 +318,102 @@ export class Chat {
 
   /** Reads the conversation again: what had become coarser than it has to be is as sharp as it can be. */
   async sharpen(): Promise<void> {
+    await this.#forgetSnapshot(this.conversation.value.id);
     await this.#alone(async (signal) => {
-      const engine = await this.#ready(signal);
-      await engine.reset();
-      this.memory.clear();
+      await this.#startAfresh(signal);
       await this.#reread(signal);
     });
   }
 
+  /**
+   * Finds out which layers of the model must be guarded, once for a model and preset, in at most `maxMs` of computing.
+   * For idle time. An empty conversation begins with what is found; any other one is as it is, and the next begins so.
+   */
+  async checkCompression(maxMs: number): Promise<void> {
+    const [engine, model] = [this.#engine, this.model.value];
+    if (!engine || !model) return;
+    const found = await this.guard.check(engine, model.info.identity, settings.value.memory.preset, maxMs);
+    const empty = this.conversation.value.turns.length === 0 && this.activity.value.kind === 'idle';
+    if (found?.guardedLayers.length && empty && engine === this.#engine)
+      await this.#alone(async (signal) => {
+        await this.#startAfresh(signal);
+        await this.#look();
+      });
+  }
+
+  /** An empty memory, as the settings and the guard say. */
+  async #emptyMemory(engine: Engine, model: string): Promise<void> {
+    const { memory } = settings.value;
+    const guardedLayers = this.guard.layers(model, memory.preset);
+    await engine.reset({ preset: memory.preset, guardedLayers }).catch(unlessIncompressible);
+    await keepAs(engine, memory).catch(unlessIncompressible);
+  }
+
+  async #startAfresh(signal: AbortSignal): Promise<void> {
+    const engine = await this.#ready(signal);
+    if (this.model.value) await this.#emptyMemory(engine, this.model.value.info.identity);
+    this.memory.clear();
+  }
+
+  // ---- memory that outlives the tab
+
+  #snapshotOf(): SnapshotOf {
+    const model = this.model.value!.info.identity;
+    const guardedLayers = this.guard.layers(model, settings.value.memory.preset);
+    return { id: this.conversation.value.id, model, guardedLayers };
+  }
+
+  #keepMemorySoon(): void {
+    clearTimeout(this.#keepTimer);
+    this.#keepTimer = setTimeout(() => void this.#keepMemory(), keepMemoryAfterMs);
+  }
+
+  async #keepMemory(): Promise<void> {
+    clearTimeout(this.#keepTimer);
+    this.#keepTimer = undefined;
+    const [engine, stats] = [this.#engine, this.memory.stats.value];
+    const settled = this.activity.value.kind === 'idle' && !this.elsewhere.value;
+    if (!engine || !this.#snapshots || !settled || !stats?.positions || stats.bytes > largestSnapshot) return;
+    const of = this.#snapshotOf();
+    try {
+      const snapshot = await engine.save();
+      if (engine !== this.#engine || of.id !== this.conversation.value.id) return;
+      await this.#snapshots.save(of, snapshot);
+    } catch {
+      // No room, or rows for comparison: the conversation will be read again.
+    }
+  }
+
+  async #forgetSnapshot(id: string): Promise<void> {
+    await this.#snapshots?.remove(id).catch(() => {});
+  }
+
+  /**
+   * Brings back the memory of this conversation, if it was kept. What is missing of it, or wrong with it, is read by
+   * whoever calls. A tab that died of this will not try it again.
+   */
+  async #restoreMemory(engine: Engine, signal: AbortSignal): Promise<void> {
+    const { id } = this.conversation.value;
+    if (!this.#snapshots || !this.model.value) return;
+    const started = performance.now();
+    try {
+      if (localStorage.getItem(restoring) === id) throw new Error('the last attempt did not end');
+      const snapshot = await this.#snapshots.load(this.#snapshotOf());
+      if (!snapshot || signal.aborted) return;
+      localStorage.setItem(restoring, id);
+      await engine.restore(snapshot);
+      await keepAs(engine, settings.value.memory).catch(unlessIncompressible);
+      const { positions } = await engine.stats();
+      this.restored.value = { tokens: positions, ms: performance.now() - started };
+    } catch {
+      await this.#forgetSnapshot(id);
+    } finally {
+      forgetKey(restoring);
+    }
+  }
+
   async setSystemPrompt(systemPrompt: string): Promise<void> {
+    await this.#makeOwn();
     change({ systemPrompt });
     await this.stop();
     this.#update({ systemPrompt });
@@ -310,10 +425,12 @@ export class Chat {
   async #reread(signal: AbortSignal): Promise<void> {
     const engine = await this.#ready(signal);
     const { turns } = this.conversation.value;
-    if (turns.length === 0) await engine.reset();
+    if (turns.length === 0) await this.#startAfresh(signal);
     else {
+      if ((await engine.stats()).positions === 0) await this.#restoreMemory(engine, signal);
       for await (const piece of engine.read(toMessages(this.conversation.value), { signal })) {
         if (piece.kind === 'reading') this.#showReading(piece, true);
+        if (piece.kind === 'end' && piece.promptTokens > 0) this.#keepMemorySoon();
         this.memory.touch(engine);
       }
     }
@@ -339,7 +456,10 @@ export class Chat {
     const found = await this.#store.load(id);
     if (!found) return;
     this.#show(found);
-    await this.#alone((signal) => this.#reread(signal));
+    await this.#alone(async (signal) => {
+      await this.#startAfresh(signal);
+      await this.#reread(signal);
+    });
   }
 
   async newConversation(): Promise<void> {
@@ -357,6 +477,12 @@ export class Chat {
   }
 
   async remove(id: string): Promise<void> {
+    const current = id === this.conversation.value.id;
+    if (current ? this.elsewhere.value : await isHeld(id)) {
+      this.fault.value = openElsewhere();
+      return;
+    }
+    await this.#forgetSnapshot(id);
     if (id === this.conversation.value.id) await this.newConversation();
     await this.#keep(() => this.#store.remove(id));
     this.summaries.value = await this.#store.list();
@@ -372,8 +498,40 @@ export class Chat {
       this.memory.clear();
       this.neededBytes.value = undefined;
       this.fault.value = undefined;
+      this.restored.value = undefined;
       this.#showLive({ text: '' });
     });
+    this.#hold();
+  }
+
+  // ---- one tab at a time
+
+  #hold(): void {
+    const { id } = this.conversation.value;
+    this.#holding.hold(id, () => void this.#takeOver(id));
+  }
+
+  /** The other tab has closed the conversation: it is shown as that tab left it. */
+  async #takeOver(id: string): Promise<void> {
+    const found = await this.#store.load(id);
+    if (!found || id !== this.conversation.value.id || this.activity.value.kind === 'answering') return;
+    this.conversation.value = { ...found, turns: closeInterrupted(found.turns) };
+    if (this.#engine) await this.#alone((signal) => this.#reread(signal));
+  }
+
+  /** Before something is said: a conversation that another tab has goes on in a copy. */
+  async #makeOwn(): Promise<void> {
+    await this.#holding.known;
+    if (!this.elsewhere.value) return;
+    this.conversation.value = { ...this.conversation.value, id: crypto.randomUUID(), created: Date.now() };
+    this.#hold();
+    await this.#holding.known;
+    await this.saveAll();
+  }
+
+  /** Fetches the list again: other tabs may have changed it. */
+  async refreshList(): Promise<void> {
+    this.summaries.value = await this.#store.list();
   }
 
   // ---- saving
@@ -388,6 +546,7 @@ export class Chat {
 
   /** For the moment in which the tab may be going away. */
   saveNow(): void {
+    if (this.#keepTimer !== undefined) void this.#keepMemory();
     const { turns } = this.conversation.value;
     if (this.activity.value.kind !== 'answering' || turns.length === 0) return;
     const reasoning = this.liveReasoning.value;
@@ -405,11 +564,13 @@ export class Chat {
   }
 
   async #saveTurn(index: number, turn: Turn): Promise<void> {
+    if (this.elsewhere.value) return;
     const { id } = this.conversation.value;
     await this.#keep(() => this.#store.saveTurn(id, index, turn));
   }
 
   async #saveSummary(): Promise<void> {
+    if (this.elsewhere.value) return;
     const { id, title, created, updated, systemPrompt } = this.conversation.value;
     const before = this.summaries.value.find((summary) => summary.id === id);
     const { stats } = this.memory;
@@ -451,6 +612,7 @@ export class Chat {
     const done = (async () => {
       await before?.done;
       if (abort.signal.aborted) return;
+      clearTimeout(this.#keepTimer);
       this.fault.value = undefined;
       try {
         await work(abort.signal);
@@ -464,6 +626,14 @@ export class Chat {
     })();
     this.#job = { abort, done };
     await done;
+  }
+}
+
+function forgetKey(key: string): void {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    // storage is blocked: nothing was kept either
   }
 }
 

@@ -3,10 +3,18 @@ import { type ErrorCode, StrataError } from '../../lib';
 import { text } from '../strings';
 
 /** `open again`: the same model anew. `included`: the model that is always there. `answer`: ask again. `more memory`: a larger budget. */
-export type WayOn = 'open again' | 'included' | 'choose' | 'answer' | 'save' | 'more memory';
+export type WayOn =
+  | 'open again'
+  | 'included'
+  | 'choose'
+  | 'answer'
+  | 'save'
+  | 'more memory'
+  | 'dismiss'
+  | 'without keeping';
 
 export interface Fault {
-  code: ErrorCode | 'not_saved';
+  code: ErrorCode | 'not_saved' | 'elsewhere';
   title: string;
   cause: string;
   kept: string;
@@ -44,8 +52,21 @@ export function notSaved(error: unknown): Fault {
   return { code: 'not_saved', title: text.fault.notSaved, cause, kept: '', wayOn: 'save' };
 }
 
+export function openElsewhere(): Fault {
+  const { title, cause } = text.fault.elsewhere;
+  return { code: 'elsewhere', title, cause, kept: '', wayOn: 'dismiss' };
+}
+
 function wayOnFromOpening(code: ErrorCode, anotherIsOpen: boolean): WayOn {
-  if (code === 'network' || code === 'server' || code === 'worker_died' || code === 'internal') return 'open again';
+  if (code === 'quota') return 'without keeping';
+  if (
+    code === 'network' ||
+    code === 'hash_mismatch' ||
+    code === 'server' ||
+    code === 'worker_died' ||
+    code === 'internal'
+  )
+    return 'open again';
   return anotherIsOpen ? 'choose' : 'included';
 }
 

@@ -85,7 +85,7 @@ function Reading({ again, done, total, since }: Extract<Activity, { kind: 'readi
 
 export function FaultCard({ fault }: { fault: Fault }) {
   const { label, act } = waysOn[fault.wayOn](fault);
-  const calm = fault.wayOn === 'more memory'; // nothing has failed
+  const calm = fault.wayOn === 'more memory' || fault.wayOn === 'dismiss'; // nothing has failed
   return (
     <div class={calm ? 'fault calm' : 'fault'} role={calm ? 'status' : 'alert'}>
       <h3>{fault.title}</h3>
@@ -110,6 +110,13 @@ const waysOn: Record<WayOn, (fault: Fault) => { label: string; act: () => void }
   'more memory': ({ neededBytes = 0 }) => ({
     label: text.fault.raise(chat.raisedBudget(neededBytes)),
     act: () => void chat.goOnWithMore(neededBytes),
+  }),
+  'without keeping': () => ({ label: text.fault.withoutKeeping, act: () => void chat.openAgain(false) }),
+  dismiss: () => ({
+    label: text.fault.understood,
+    act: () => {
+      chat.fault.value = undefined;
+    },
   }),
   save: () => ({ label: text.fault.saveAgain, act: () => void chat.saveAll() }),
 };

@@ -1,7 +1,7 @@
 // The whole window takes a model: drop a .gguf anywhere.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { openFile } from '../state/app';
+import { openFiles } from '../state/app';
 import { text } from '../strings';
 
 export function DropTarget() {
@@ -29,8 +29,8 @@ export function DropTarget() {
       }),
       listen('drop', ({ dataTransfer }) => {
         depth = 0;
-        const file = dataTransfer?.files[0];
-        if (file) void openFile(file);
+        const files = [...(dataTransfer?.files ?? [])];
+        if (files.length > 0) void openFiles(files);
       }),
     ];
     return () => {

@@ -12,6 +12,11 @@ export function Foot() {
       {narrow.value && <MemoryBar />}
       <Composer />
       <Stats />
+      {chat.elsewhere.value && (
+        <p class="stats notice" role="status">
+          <span>{text.stats.elsewhere}</span>
+        </p>
+      )}
       {updateWaiting.value && <Update />}
     </div>
   );
@@ -22,6 +27,7 @@ function Stats() {
   const stats = chat.memory.stats.value;
   const model = chat.model.value;
   const template = model?.info.template;
+  const restored = chat.restored.value;
   const elapsed = activity.kind === 'reading' ? (performance.now() - activity.since) / 1000 : 0;
   const reading = activity.kind === 'reading' && elapsed > 0.2 ? activity.done / elapsed : 0;
   return (
@@ -34,6 +40,7 @@ function Stats() {
       )}
       {stats && <span data-bytes={stats.bytes}>{text.stats.memory(stats.bytes)}</span>}
       {stats && stats.positions > 0 && <span class="wide">{text.stats.tokens(stats.positions)}</span>}
+      {restored && <span>{text.stats.restored(restored.tokens, restored.ms)}</span>}
       {readyOffline.value && <span>{text.stats.readyOffline}</span>}
       {template?.origin === 'fallback' && <span>{text.model.fallbackNote(template.name)}</span>}
     </p>

@@ -1,17 +1,28 @@
 // Which model answers: the facts about the one in use, the included one, or one of one's own.
 import type { ModelInfo } from '../../lib';
 import { parameters } from '../format';
-import { chat, includedModel, openIncluded } from '../state/app';
+import { chat } from '../state/app';
+import { kept, look, looking, stopLooking, suggestions } from '../state/models';
 import { dialog } from '../state/ui';
 import { text } from '../strings';
+import { KeptModels } from './kept_models';
+import { LookingAt } from './looking';
 import { OwnModel } from './own_model';
 import { Panel } from './panel';
 
 export function ModelDialog() {
   const close = () => {
+    stopLooking();
     dialog.value = undefined;
   };
   const model = chat.model.value;
+  const at = looking.value;
+  if (at)
+    return (
+      <Panel id="model-title" title={text.model.title} onClose={close}>
+        <LookingAt at={at} />
+      </Panel>
+    );
   return (
     <Panel id="model-title" title={text.model.title} onClose={close}>
       {model && (
@@ -23,19 +34,25 @@ export function ModelDialog() {
           <Facts info={model.info} />
         </section>
       )}
-      {model?.source !== includedModel && (
-        <section>
-          <div class="row">
-            <span>
-              {text.model.included}
-              <small>{text.model.includedFacts}</small>
-            </span>
-            <button type="button" class="btn" onClick={() => void openIncluded()}>
-              {text.model.useIncluded(text.model.included)}
-            </button>
-          </div>
-        </section>
-      )}
+      <KeptModels />
+      <section>
+        <h3>{text.model.suggested}</h3>
+        <ul class="rows">
+          {suggestions
+            .filter(({ url }) => !kept.value.some((each) => each.url === url))
+            .map(({ name, url, bytes, licence }) => (
+              <li class="row" key={url}>
+                <span>
+                  {name}
+                  <small>{text.model.suggestion(bytes, licence)}</small>
+                </span>
+                <button type="button" class="btn" aria-label={text.model.lookAt(name)} onClick={() => void look(url)}>
+                  {text.model.look}
+                </button>
+              </li>
+            ))}
+        </ul>
+      </section>
       <section>
         <h3>{text.model.elsewhere}</h3>
         <OwnModel id="dialog" />

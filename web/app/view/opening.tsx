@@ -7,8 +7,9 @@ export function OpeningProgress() {
   const opening = chat.opening.value;
   if (!opening) return null;
   const { name, progress } = opening;
-  const downloading = progress?.phase === 'download';
-  const detail = downloading ? text.model.downloaded(progress.loaded, progress.total) : text.model.preparing;
+  const { phase } = progress ?? {};
+  const moving = progress && (phase === 'download' || phase === 'read') ? progress : undefined;
+  const detail = moving ? text.model.downloaded(moving.loaded, moving.total) : text.model.phases[phase ?? 'open'];
   return (
     <div class="opening">
       <p>
@@ -21,7 +22,7 @@ export function OpeningProgress() {
       <progress
         aria-label={text.model.opening(name)}
         max={1}
-        value={downloading ? (progress.total ? progress.loaded / progress.total : undefined) : progress ? 1 : undefined}
+        value={moving ? (moving.total ? moving.loaded / moving.total : undefined) : phase === 'open' ? 1 : undefined}
       />
     </div>
   );

@@ -1,6 +1,6 @@
 // Opening a model of one's own: a file by button (or dropped anywhere), or an address.
 import { useRef } from 'preact/hooks';
-import { openFile, openUrl } from '../state/app';
+import { lookAt, openFiles } from '../state/app';
 import { text } from '../strings';
 
 /** `id` tells two of these apart. */
@@ -13,7 +13,7 @@ export function OwnModel({ id }: { id: string }) {
       onSubmit={(event) => {
         event.preventDefault();
         const address = url.current!.value.trim();
-        if (address) void openUrl(address);
+        if (address) lookAt(address);
       }}
     >
       <p>{text.model.hint}</p>
@@ -21,11 +21,12 @@ export function OwnModel({ id }: { id: string }) {
         ref={file}
         type="file"
         accept=".gguf"
+        multiple
         hidden
         onChange={({ currentTarget }) => {
-          const [chosen] = currentTarget.files ?? [];
+          const chosen = [...(currentTarget.files ?? [])];
           currentTarget.value = ''; // so that the same file can be chosen again
-          if (chosen) void openFile(chosen);
+          if (chosen.length > 0) void openFiles(chosen);
         }}
       />
       <div>
@@ -35,7 +36,9 @@ export function OwnModel({ id }: { id: string }) {
         <input
           ref={url}
           id={`${id}-url`}
-          type="url"
+          type="text"
+          inputMode="url"
+          autocapitalize="off"
           placeholder={text.model.urlPlaceholder}
           spellcheck={false}
           required

@@ -1,0 +1,1 @@
+export function splitGguf(file: Buffer, parts: number): Buffer[];
