@@ -27,17 +27,6 @@ void read_metadata(const GgufFile& file) {
     }
 }
 
-void read_tensors(const GgufFile& file) {
-    for (const GgufTensor& tensor : file.tensors()) {
-        CHECK(file.tensor(tensor.name) == &tensor);
-        CHECK(tensor.n_elements() == tensor.rows() * tensor.columns());
-        volatile uint8_t seen = 0;
-        if (!tensor.data.empty()) seen = tensor.data.front() ^ tensor.data.back();
-        (void)seen;
-        use_first_row(tensor);
-    }
-}
-
 // Whatever the bytes are, a row is decoded, and the best kernels multiply with it.
 void use_first_row(const GgufTensor& tensor) {
     const TensorTraits& traits = tensor_traits(tensor.type);
@@ -55,6 +44,17 @@ void use_first_row(const GgufTensor& tensor) {
     float out;
     kernels.matmul(tensor.type)(
         {tensor.data.data(), cols, x.data(), quantised.data(), scales.data(), 1, &out, 1, sums.data()}, 0, 1);
+}
+
+void read_tensors(const GgufFile& file) {
+    for (const GgufTensor& tensor : file.tensors()) {
+        CHECK(file.tensor(tensor.name) == &tensor);
+        CHECK(tensor.n_elements() == tensor.rows() * tensor.columns());
+        volatile uint8_t seen = 0;
+        if (!tensor.data.empty()) seen = tensor.data.front() ^ tensor.data.back();
+        (void)seen;
+        use_first_row(tensor);
+    }
 }
 
 void use_tokenizer(const GgufFile& file) {
