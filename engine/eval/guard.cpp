@@ -57,6 +57,18 @@ std::vector<int> guard_tokens(const Tokenizer& tokenizer) {
     return tokens;
 }
 
+// As summarise() has it, without the rest of it: this is part of the page's module.
+double mean_kld(const std::vector<KldScore>& scores) {
+    double sum = 0;
+    int64_t n = 0;
+    for (const KldScore& score : scores) {
+        if (score.position < kBeyondWindow) continue;
+        sum += score.kld;
+        ++n;
+    }
+    return sum / double(n);
+}
+
 }  // namespace
 
 GuardRun::GuardRun(const Model& model, const SessionOptions& options, double threshold)
@@ -84,7 +96,7 @@ Status GuardRun::try_layers(std::vector<int> layers) {
 Status GuardRun::step(int64_t positions) {
     if (const Status read = pass_->read(positions); !read) return read.error();
     if (!pass_->done()) return Done{};
-    return take(summarise(pass_->scores()).kld.mean);  // of positions from 256 on
+    return take(mean_kld(pass_->scores()));
 }
 
 // Layers are guarded in the order of what guarding each alone gains, until the rest is good enough.

@@ -14,7 +14,7 @@ const script = `onmessage = async ({ data: { engine, threads, memory, tokens } }
   const bytes = new Uint8Array(await (await fetch('/models/pocket-chat-5.8m-q8_0.gguf')).arrayBuffer());
   native.reserve(bytes.length);
   native.bytes().set(bytes);
-  const failed = native.open(bytes.length) ?? native.openSession({ ...memory, threads });
+  const failed = native.open(bytes.length, []) ?? native.openSession({ ...memory, threads });
   if (failed) throw new Error(failed.message);
   const digest = native.scoreDigest(tokens);
   postMessage({ signature: module.kernelSignature(), digest, threads: native.threads(), simd: native.simd() });
