@@ -9,6 +9,7 @@
 #include "engine/formats/q8_0.h"
 #include "engine/formats/turbo_kv_4b.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/panel_products.inl.h"
 #include "engine/kernels/tile_kernels.inl.h"
 #include "engine/simd/backend.h"
 
@@ -104,11 +105,13 @@ struct KernelsFor {
 
     // ---- matrix products with quantised weights -----------------------------------------------------------------
     // A view of rows offers the 32 integers of block b of a row, what still has to happen to their exact dot product,
-    // and the scale of block b, or of the four from b on.
+    // and the scale of block b, or of the four from b on. kGroups: `finish` multiplies the dots of its two halves by
+    // `groups`.
 
     // Blocks of 32 that begin with their scale.
     template <class Block>
     struct RowsOfBlocks {
+        static constexpr bool kGroups = false;
         const uint8_t* w;
         int64_t row_bytes;
         RowsOfBlocks(const uint8_t* weights, int64_t cols)
@@ -132,6 +135,7 @@ struct KernelsFor {
         Weights32 load(int64_t row, int64_t b) const { return S::load_nibbles(this->values(row, b)); }
     };
     struct RowsQ6_K {
+        static constexpr bool kGroups = true;
         const uint8_t* w;
         int64_t row_bytes;
         RowsQ6_K(const uint8_t* weights, int64_t cols)
@@ -144,9 +148,9 @@ struct KernelsFor {
             unpack_q6_k(block(row, b), int(b % 8) * 32, q);
             return S::load_weights(q);
         }
+        const int8_t* groups(int64_t row, int64_t b) const { return block(row, b).scales + b % 8 * 2; }
         Ints finish(int64_t row, int64_t b, Ints ints) const {
-            const int8_t* group = block(row, b).scales + b % 8 * 2;
-            return S::scale_halves(ints, group[0], group[1]);
+            return S::scale_halves(ints, groups(row, b)[0], groups(row, b)[1]);
         }
         float scale(int64_t row, int64_t b) const {
             return half_to_float(load_unaligned<uint16_t>(&block(row, b).scale));
@@ -229,6 +233,7 @@ struct KernelsFor {
 
     template <class Rows>
     static void matmul_quantised(const Rows& rows, const MatmulArgs& a, int64_t begin, int64_t end) {
+        if (PanelProductsFor<S>::matmul(rows, a, begin, end)) return;
         for (int64_t r = begin; r < end; ++r)
             if (a.n_tokens == 1)
                 one_row(rows, a, r, 0);

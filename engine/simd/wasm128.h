@@ -22,6 +22,7 @@ struct Wasm128 {
         v128_t v;
     };
     using Activation = int16_t;
+    using Level = int16_t;
     struct Weights32 {
         v128_t q[4];  // as int16
     };
@@ -34,6 +35,17 @@ struct Wasm128 {
     struct Shorts {
         v128_t lo, hi;
     };
+    static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    struct PanelBlock {
+        union {
+            uint8_t bytes[kPanelRows * 32];
+            int16_t pairs[16][kPanelRows][2];  // [columns / 2][row][2 columns]
+        };
+    };
+    struct PanelInts {
+        v128_t lo, hi;
+    };
+    using PanelF32 = F32;
 
     static F32 splat(float x) { return {wasm_f32x4_splat(x), wasm_f32x4_splat(x)}; }
     static F32 load(const float* p) { return {wasm_v128_load(p), wasm_v128_load(p + 4)}; }
@@ -109,7 +121,7 @@ struct Wasm128 {
         return {{wasm_i16x8_extend_low_i8x16(low), wasm_i16x8_extend_high_i8x16(low), wasm_i16x8_extend_low_i8x16(high),
                  wasm_i16x8_extend_high_i8x16(high)}};
     }
-    static Weights32 load_activations(const Activation* x) {
+    static Weights32 load_levels(const Level* x) {
         return {{wasm_v128_load(x), wasm_v128_load(x + 8), wasm_v128_load(x + 16), wasm_v128_load(x + 24)}};
     }
     static Ints dot(Weights32 w, const Activation* x) {
@@ -164,7 +176,7 @@ struct Wasm128 {
     }
     static Bytes add(Bytes a, Bytes b) { return {wasm_i8x16_add(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {wasm_i8x16_swizzle(table.v, codes.v)}; }
-    static void store_activations(Activation* out, Bytes a) {
+    static void store_levels(Level* out, Bytes a) {
         wasm_v128_store(out, wasm_i16x8_extend_low_i8x16(a.v));
         wasm_v128_store(out + 8, wasm_i16x8_extend_high_i8x16(a.v));
     }
@@ -178,7 +190,55 @@ struct Wasm128 {
     static Shorts sub(Shorts a, Shorts b) { return {wasm_i16x8_sub(a.lo, b.lo), wasm_i16x8_sub(a.hi, b.hi)}; }
     static Ints dot(Shorts a, Shorts b) { return {wasm_i32x4_dot_i16x8(a.lo, b.lo), wasm_i32x4_dot_i16x8(a.hi, b.hi)}; }
 
-private:
+    static void store_packing(Weights32 w, uint8_t* out) {
+        wasm_v128_store(out, wasm_i8x16_narrow_i16x8(w.q[0], w.q[1]));
+        wasm_v128_store(out + 16, wasm_i8x16_narrow_i16x8(w.q[2], w.q[3]));
+    }
+    static void pack(const uint8_t* rows, PanelBlock* out) {
+        for (int r = 0; r < kPanelRows; r += 4)
+            for (int c = 0; c < 32; c += 8) {
+                v128_t a[4];
+                for (int i = 0; i < 4; ++i) a[i] = wasm_i16x8_load8x8(rows + (r + i) * 32 + c);
+                transpose4(a);
+                for (int i = 0; i < 4; ++i) wasm_v128_store(out->pairs[c / 2 + i][r], a[i]);
+            }
+    }
+    template <int kTokens, int kFirst, int kColumns>
+    static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
+        PanelInts acc[kTokens];
+        for (int t = 0; t < kTokens; ++t) acc[t] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+        for (int c = kFirst; c < kFirst + kColumns; c += 2) {
+            const v128_t lo = wasm_v128_load(w.pairs[c / 2][0]), hi = wasm_v128_load(w.pairs[c / 2][4]);
+            for (int t = 0; t < kTokens; ++t) {
+                const v128_t pair = wasm_v128_load32_splat(x + t * stride + c);
+                acc[t].lo = wasm_i32x4_add(acc[t].lo, wasm_i32x4_dot_i16x8(lo, pair));
+                acc[t].hi = wasm_i32x4_add(acc[t].hi, wasm_i32x4_dot_i16x8(hi, pair));
+            }
+        }
+        for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
+    }
+    static PanelInts mul(PanelInts a, const int8_t* b) {
+        const v128_t wide = wasm_i16x8_load8x8(b);
+        return {wasm_i32x4_mul(a.lo, wasm_i32x4_extend_low_i16x8(wide)),
+                wasm_i32x4_mul(a.hi, wasm_i32x4_extend_high_i16x8(wide))};
+    }
+    static PanelInts add(PanelInts a, PanelInts b) { return {wasm_i32x4_add(a.lo, b.lo), wasm_i32x4_add(a.hi, b.hi)}; }
+    static PanelF32 to_float(PanelInts a) { return {wasm_f32x4_convert_i32x4(a.lo), wasm_f32x4_convert_i32x4(a.hi)}; }
+    static PanelF32 load_lanes(const float* p) { return load(p); }
+    static PanelF32 splat_lanes(float x) { return splat(x); }
+
+protected:
+    // Of 32-bit words.
+    static void transpose4(v128_t (&a)[4]) {
+        const v128_t low01 = wasm_i32x4_shuffle(a[0], a[1], 0, 4, 1, 5),
+                     low23 = wasm_i32x4_shuffle(a[2], a[3], 0, 4, 1, 5);
+        const v128_t high01 = wasm_i32x4_shuffle(a[0], a[1], 2, 6, 3, 7),
+                     high23 = wasm_i32x4_shuffle(a[2], a[3], 2, 6, 3, 7);
+        a[0] = wasm_i64x2_shuffle(low01, low23, 0, 2);
+        a[1] = wasm_i64x2_shuffle(low01, low23, 1, 3);
+        a[2] = wasm_i64x2_shuffle(high01, high23, 0, 2);
+        a[3] = wasm_i64x2_shuffle(high01, high23, 1, 3);
+    }
     static int half_bits(const void* p) { return load_unaligned<uint16_t>(p); }
     static v128_t half_bits_to_float(v128_t h) {
         const v128_t magnitude = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x7fff)), 13);
