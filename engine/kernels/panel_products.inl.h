@@ -58,21 +58,21 @@ struct PanelProductsFor {
     }
 
     // kTokens tokens times all blocks of a piece, which begins at `block`. sums: [b % 4][token][row]
-    template <bool kGroups>
+    template <class Rows>
     static void multiply(const Piece& piece, int64_t block, int n_blocks, const Activation* x, const float* x_scales,
                          int64_t cols, float (&sums)[4][kTokens][kRows]) {
         x += block * 32;
         x_scales += block;
         for (int b = 0; b < n_blocks; ++b, x += 32, ++x_scales) {
             PanelInts dots[kTokens];
-            if constexpr (kGroups) {
+            if constexpr (Rows::kGroups) {
                 PanelInts second[kTokens];
-                S::template panel_dots<kTokens, 0, 16>(piece.blocks[b], x, cols, dots);
-                S::template panel_dots<kTokens, 16, 16>(piece.blocks[b], x, cols, second);
+                S::template panel_dots<typename Rows::Loaded, kTokens, 0, 16>(piece.blocks[b], x, cols, dots);
+                S::template panel_dots<typename Rows::Loaded, kTokens, 16, 16>(piece.blocks[b], x, cols, second);
                 for (int t = 0; t < kTokens; ++t)
                     dots[t] = S::add(S::mul(dots[t], piece.groups[b][0]), S::mul(second[t], piece.groups[b][1]));
             } else {
-                S::template panel_dots<kTokens, 0, 32>(piece.blocks[b], x, cols, dots);
+                S::template panel_dots<typename Rows::Loaded, kTokens, 0, 32>(piece.blocks[b], x, cols, dots);
             }
             const PanelF32 scale = S::load_lanes(piece.scales[b]);
             auto& sum = sums[(block + b) % 4];
@@ -117,9 +117,8 @@ struct PanelProductsFor {
             const int some = int(blocks - block < kPieceBlocks ? blocks - block : kPieceBlocks);
             pack(rows, row, end, block, some, piece);
             for (int g = 0; g < token_groups; ++g)
-                multiply<Rows::kGroups>(piece, block, some,
-                                        static_cast<const Activation*>(a.x_quantised) + token_of(g) * a.cols,
-                                        a.x_scales + token_of(g) * blocks, a.cols, sums.lane[g]);
+                multiply<Rows>(piece, block, some, static_cast<const Activation*>(a.x_quantised) + token_of(g) * a.cols,
+                               a.x_scales + token_of(g) * blocks, a.cols, sums.lane[g]);
         }
         for (int g = 0; g < token_groups; ++g) store(sums.lane[g], a, token_of(g), row, end);
     }

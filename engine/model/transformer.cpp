@@ -93,22 +93,35 @@ void Transformer::attention_part(const LayerWeights& w, int layer, int n) {
     });
     attention_.attend(layer, cache_.position(), n, q_.data(), mixed_.data());
     multiply({mixed_.data(), n, c_.n_heads * c_.head_dim}, {{&w.output, delta_.data()}});
-    kernels_.add(x_.data(), delta_.data(), int64_t(n) * c_.d_model);
+    add_to_residual(n);
 }
 
 // x += down(silu(gate(norm(x))) * up(norm(x)))
 void Transformer::feed_forward_part(const LayerWeights& w, int n) {
     normalise(w.ffn_norm, n);
     multiply({normed_.data(), n, c_.d_model}, {{&w.gate, gate_.data()}, {&w.up, up_.data()}});
-    kernels_.silu_mul(gate_.data(), up_.data(), gate_.data(), int64_t(n) * c_.d_ffn);
+    activate(n);
     multiply({gate_.data(), n, c_.d_ffn}, {{&w.down, delta_.data()}});
-    kernels_.add(x_.data(), delta_.data(), int64_t(n) * c_.d_model);
+    add_to_residual(n);
 }
 
 void Transformer::normalise(const std::vector<float>& weight, int n) {
-    for (int t = 0; t < n; ++t)
-        kernels_.rms_norm(x_.data() + int64_t(t) * c_.d_model, weight.data(), normed_.data() + int64_t(t) * c_.d_model,
-                          c_.d_model, c_.norm_epsilon);
+    for_tokens(n, [&](int64_t t) {
+        kernels_.rms_norm(x_.data() + t * c_.d_model, weight.data(), normed_.data() + t * c_.d_model, c_.d_model,
+                          c_.norm_epsilon);
+    });
+}
+
+void Transformer::activate(int n) {
+    for_tokens(n, [&](int64_t t) {
+        float* gate = gate_.data() + t * c_.d_ffn;
+        kernels_.silu_mul(gate, up_.data() + t * c_.d_ffn, gate, c_.d_ffn);
+    });
+}
+
+void Transformer::add_to_residual(int n) {
+    for_tokens(
+        n, [&](int64_t t) { kernels_.add(x_.data() + t * c_.d_model, delta_.data() + t * c_.d_model, c_.d_model); });
 }
 
 // Several products of one input, in one go over the threads. out: (n, matrix rows)
@@ -116,13 +129,14 @@ void Transformer::multiply(const Input& input, std::initializer_list<Product> pr
     const bool quantised =
         std::any_of(products.begin(), products.end(), [](const Product& p) { return is_quantised(p.matrix->type); });
     if (quantised)
-        for (int t = 0; t < input.n; ++t)
-            kernels_.quantise_row(input.x + int64_t(t) * input.cols,
+        for_tokens(input.n, [&](int64_t t) {
+            kernels_.quantise_row(input.x + t * input.cols,
                                   quantised_.data() + size_t(t) * size_t(input.cols) * kernels_.activation_bytes,
-                                  scales_.data() + int64_t(t) * (input.cols / 32), input.cols);
+                                  scales_.data() + t * (input.cols / 32), input.cols);
+        });
     int64_t total = 0;
     for (const Product& p : products) total += p.matrix->rows;
-    constexpr int64_t kGrain = 16;  // rows
+    constexpr int64_t kGrain = 16;  // rows: a panel of engine/kernels/panel_products.inl.h, at most
     pool_.for_rows(total, kGrain, [&](int64_t begin, int64_t end, int) {
         int64_t first = 0;  // of this matrix, among the rows of all
         for (const Product& p : products) {
@@ -139,8 +153,10 @@ void Transformer::multiply(const Input& input, std::initializer_list<Product> pr
 
 // rows: (n, n_heads, head_dim), of the next n positions. Attention turns the queries on from there: see Rope.
 void Transformer::rotate(float* rows, int n, int n_heads) const {
-    for (int t = 0; t < n; ++t)
-        for (int h = 0; h < n_heads; ++h, rows += c_.head_dim) rope_.turn_inside_chunk(cache_.position() + t, rows);
+    for_tokens(n, [&](int64_t t) {
+        float* head = rows + t * n_heads * c_.head_dim;
+        for (int h = 0; h < n_heads; ++h, head += c_.head_dim) rope_.turn_inside_chunk(cache_.position() + t, head);
+    });
 }
 
 }  // namespace strata

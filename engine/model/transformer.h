@@ -45,7 +45,18 @@ private:
         int n, cols;
     };
 
+    // fn(t) for the tokens 0 to n - 1: on all threads, where there are enough tokens to wake them for.
+    template <class Fn>
+    void for_tokens(int n, Fn&& fn) const {
+        pool_.for_rows(n, kTokenGrain, [&](int64_t begin, int64_t end, int) {
+            for (int64_t t = begin; t < end; ++t) fn(t);
+        });
+    }
+    static constexpr int kTokenGrain = 4;
+
     void embed(std::span<const int> tokens);
+    void activate(int n);
+    void add_to_residual(int n);
     void rotate(float* rows, int n, int n_heads) const;
     void attention_part(const LayerWeights& w, int layer, int n);
     void feed_forward_part(const LayerWeights& w, int n);

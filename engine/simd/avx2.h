@@ -180,7 +180,7 @@ struct Avx2 {
         for (int i = 0; i < 8; ++i) store32(out->bytes + i * 32, words[i]);
     }
     // As dot: |w| times x with the sign of w.
-    template <int kTokens, int kFirst, int kColumns>
+    template <class Loaded, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         __m256i acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = _mm256_setzero_si256();

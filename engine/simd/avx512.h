@@ -63,7 +63,7 @@ struct Avx512 : Avx2 {
             for (int i = 0; i < 8; ++i) store32(out->bytes + i * 64 + half * 32, words[i]);
         }
     }
-    template <int kTokens, int kFirst, int kColumns>
+    template <class Loaded, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         constexpr int kStart = 32 + 4 * (kColumns == 32 ? 1 : kFirst / 4);
         __m512i acc[kTokens];

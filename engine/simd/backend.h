@@ -47,10 +47,11 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template butterfly<4>(v) } -> std::same_as<typename S::F32>;
 
     {S::quantise32(f, 1.0f, x_out)};  // x[i] = nearest integer of f[i] * scale, ties to even
-    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;      // 32 int8
-    { S::load_nibbles(bytes) } -> std::same_as<typename S::Weights32>;  // 16 bytes, low nibbles first, each minus 8
-    { S::load_levels(level) } -> std::same_as<typename S::Weights32>;   // 32 of them
-    { S::dot(w, x) } -> std::same_as<typename S::Ints>;                 // exact
+    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;  // 32 int8
+    // 16 bytes, low nibbles first, each minus 8: to something that dot and store_packing take as well.
+    { S::dot(S::load_nibbles(bytes), x) } -> std::same_as<typename S::Ints>;
+    { S::load_levels(level) } -> std::same_as<typename S::Weights32>;  // 32 of them
+    { S::dot(w, x) } -> std::same_as<typename S::Ints>;                // exact
     { S::add(ints, ints) } -> std::same_as<typename S::Ints>;
     { S::scale_halves(ints, 1, 1) } -> std::same_as<typename S::Ints>;        // values 0-15 times a, 16-31 times b
     { S::sums(ints, ints, ints, ints) } -> std::same_as<typename S::Float4>;  // four finished dots, as floats
@@ -81,10 +82,11 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
 
     {S::store_packing(w, packing)};  // 32 bytes of one row, as pack takes them
     {S::pack(packing, panel)};       // (kPanelRows, 32) of them to one block
-    // Dots of the block's rows with tokens whose activations lie `stride` apart; with columns 0-15 or 16-31 alone.
-    {S::template panel_dots<4, 0, 32>(*panel, x, 1, dots)};
-    {S::template panel_dots<4, 0, 16>(*panel, x, 1, dots)};
-    {S::template panel_dots<4, 16, 16>(*panel, x, 1, dots)};
+    // Loaded: what the rows that were packed were loaded as. Dots of the block's rows with tokens whose activations lie
+    // `stride` apart; with columns 0-15 or 16-31 alone.
+    {S::template panel_dots<typename S::Weights32, 4, 0, 32>(*panel, x, 1, dots)};
+    {S::template panel_dots<typename S::Weights32, 4, 0, 16>(*panel, x, 1, dots)};
+    {S::template panel_dots<typename S::Weights32, 4, 16, 16>(*panel, x, 1, dots)};
     { S::mul(dots[0], table) } -> std::same_as<typename S::PanelInts>;  // with int8, one per row
     { S::add(dots[0], dots[0]) } -> std::same_as<typename S::PanelInts>;
     { S::to_float(dots[0]) } -> std::same_as<typename S::PanelF32>;

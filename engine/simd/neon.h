@@ -184,7 +184,7 @@ struct Neon {
                     vst1q_u8(out->bytes + (c + 4 * i) * kPanelRows + r * 4, vreinterpretq_u8_u64(words[i]));
             }
     }
-    template <int kTokens, int kFirst, int kColumns>
+    template <class Loaded, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = {vdupq_n_s32(0), vdupq_n_s32(0)};

@@ -217,7 +217,7 @@ struct Scalar {
 
     static void store_packing(Weights32 w, uint8_t* out) { std::memcpy(out, w.q, sizeof w.q); }
     static void pack(const uint8_t* rows, PanelBlock* out) { std::memcpy(out->bytes, rows, sizeof out->bytes); }
-    template <int kTokens, int kFirst, int kColumns>
+    template <class Loaded, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         for (int t = 0; t < kTokens; ++t, x += stride)
             for (int r = 0; r < kPanelRows; ++r) {

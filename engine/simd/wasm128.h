@@ -10,6 +10,14 @@
 
 namespace strata {
 
+// Constants of the innermost loops: V8 builds a constant anew at every use, in three instructions, but loads it in one.
+// "volatile" keeps compilers from knowing it.
+namespace wasm_constants {
+inline const volatile v128_t kLowNibbles = wasm_i8x16_const_splat(15), kEights = wasm_i8x16_const_splat(8);
+inline const volatile v128_t kHalfBits = wasm_i32x4_const_splat(int(0x8fffe000));
+inline const volatile v128_t kHalfScale = wasm_f32x4_const_splat(0x1p112f);
+}  // namespace wasm_constants
+
 struct Wasm128 {
     static constexpr const char* kName = "wasm128";
     static constexpr int kTileTokens = 2;
@@ -51,8 +59,8 @@ struct Wasm128 {
     static F32 load(const float* p) { return {wasm_v128_load(p), wasm_v128_load(p + 4)}; }
     static F32 load_half(const uint16_t* p) {
         const v128_t h = wasm_v128_load(p);
-        return {half_bits_to_float(wasm_u32x4_extend_low_u16x8(h)),
-                half_bits_to_float(wasm_u32x4_extend_high_u16x8(h))};
+        return {half_bits_to_float(wasm_i32x4_shl(wasm_i32x4_extend_low_i16x8(h), 13)),
+                half_bits_to_float(wasm_i32x4_shl(wasm_i32x4_extend_high_i16x8(h), 13))};
     }
     static F32 load_bfloat(const uint16_t* p) {
         const v128_t b = wasm_v128_load(p);
@@ -115,8 +123,8 @@ struct Wasm128 {
             {wasm_i16x8_load8x8(q), wasm_i16x8_load8x8(q + 8), wasm_i16x8_load8x8(q + 16), wasm_i16x8_load8x8(q + 24)}};
     }
     static Weights32 load_nibbles(const uint8_t* p) {
-        const v128_t packed = wasm_v128_load(p), bias = wasm_i8x16_splat(8);
-        const v128_t low = wasm_i8x16_sub(wasm_v128_and(packed, wasm_i8x16_splat(15)), bias);
+        const v128_t packed = wasm_v128_load(p), bias = wasm_constants::kEights;
+        const v128_t low = wasm_i8x16_sub(wasm_v128_and(packed, wasm_constants::kLowNibbles), bias);
         const v128_t high = wasm_i8x16_sub(wasm_u8x16_shr(packed, 4), bias);
         return {{wasm_i16x8_extend_low_i8x16(low), wasm_i16x8_extend_high_i8x16(low), wasm_i16x8_extend_low_i8x16(high),
                  wasm_i16x8_extend_high_i8x16(high)}};
@@ -146,7 +154,12 @@ struct Wasm128 {
         return {wasm_f32x4_make(*a, *b, *c, *d)};
     }
     static Float4 gather_half4(const void* a, const void* b, const void* c, const void* d) {
-        return {half_bits_to_float(wasm_i32x4_make(half_bits(a), half_bits(b), half_bits(c), half_bits(d)))};
+        v128_t high = wasm_i32x4_splat(0);
+        high = wasm_v128_load16_lane(a, high, 1);
+        high = wasm_v128_load16_lane(b, high, 3);
+        high = wasm_v128_load16_lane(c, high, 5);
+        high = wasm_v128_load16_lane(d, high, 7);
+        return {half_bits_to_float(wasm_i32x4_shr(high, 3))};
     }
     static Float4 mul(Float4 a, Float4 b) { return {wasm_f32x4_mul(a.v, b.v)}; }
     static Float4 add(Float4 a, Float4 b) { return {wasm_f32x4_add(a.v, b.v)}; }
@@ -203,10 +216,11 @@ struct Wasm128 {
                 for (int i = 0; i < 4; ++i) wasm_v128_store(out->pairs[c / 2 + i][r], a[i]);
             }
     }
-    template <int kTokens, int kFirst, int kColumns>
+    template <class Loaded, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+#pragma clang loop unroll(disable)
         for (int c = kFirst; c < kFirst + kColumns; c += 2) {
             const v128_t lo = wasm_v128_load(w.pairs[c / 2][0]), hi = wasm_v128_load(w.pairs[c / 2][4]);
             for (int t = 0; t < kTokens; ++t) {
@@ -239,11 +253,9 @@ protected:
         a[2] = wasm_i64x2_shuffle(high01, high23, 0, 2);
         a[3] = wasm_i64x2_shuffle(high01, high23, 1, 3);
     }
-    static int half_bits(const void* p) { return load_unaligned<uint16_t>(p); }
+    // h: half-precision bits 13 bits up, with their sign extended.
     static v128_t half_bits_to_float(v128_t h) {
-        const v128_t magnitude = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x7fff)), 13);
-        const v128_t sign = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x8000)), 16);
-        return wasm_v128_or(wasm_f32x4_mul(magnitude, wasm_f32x4_splat(0x1p112f)), sign);
+        return wasm_f32x4_mul(wasm_v128_and(h, wasm_constants::kHalfBits), wasm_constants::kHalfScale);
     }
     template <int kDistance>
     static v128_t butterfly4(v128_t a) {

@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
             if (!only.empty() && only != tensor_traits(type).name) continue;
             std::puts(matmul_speed(*k, type, 1024, 2048, 1, seconds).c_str());  // in cache
             std::puts(matmul_speed(*k, type, 65536, 2048, 1, seconds).c_str());
-            for (const int n : {8, 64}) std::puts(matmul_speed(*k, type, 1024, 2048, n, seconds).c_str());
+            for (const int n : {8, 64}) std::puts(matmul_speed(*k, type, 128, 2048, n, seconds).c_str());
             std::fflush(stdout);
         }
     }
