@@ -31,7 +31,7 @@ endfunction()
 engine_module(${module})
 
 # Debian's compiler does not know relaxed SIMD as it became: there the instructions are imports that npm's binaryen
-# replaces (engine/simd/relaxed_dot.h). The link needs -g3, or emcc renames the imports.
+# replaces (engine/simd/relaxed.h). The link needs -g3, or emcc renames the imports.
 set(STRATA_BINARYEN ${CMAKE_SOURCE_DIR}/node_modules/binaryen/bin CACHE PATH "Folder of npm's wasm-merge and wasm-opt")
 set(relaxed_sources engine/kernels/wasm_relaxed.cpp engine/kernels/backends_wasm_relaxed.cpp)
 if(EMSCRIPTEN_VERSION VERSION_GREATER_EQUAL 3.1.48)  # untested, as the emsdk is: see emscripten.cmake

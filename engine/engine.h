@@ -10,6 +10,7 @@
 #include "engine/gguf/gguf.h"
 #include "engine/kv/kv_options.h"
 #include "engine/model/model.h"
+#include "engine/model/weights.h"
 #include "engine/sampler/sampler.h"
 #include "engine/session.h"
 #include "engine/tokenizer/tokenizer.h"

@@ -3,6 +3,9 @@ mergeInto(LibraryManager.library, {
   relaxed_dot: function () {
     abort('relaxed_dot was not replaced');
   },
+  relaxed_swizzle: function () {
+    abort('relaxed_swizzle was not replaced');
+  },
   relaxed_dot_pairs: function () {
     abort('relaxed_dot_pairs was not replaced');
   },

@@ -70,12 +70,13 @@ std::span<const float> Transformer::forward(std::span<const int> tokens, Logits 
     const int wanted = which == Logits::all ? n : 1;
     const size_t size = size_t(wanted) * size_t(c_.n_vocab);
     if (logits_.size() < size) logits_.resize(size_t(kMaxBatch) * size_t(c_.n_vocab));
-    multiply({normed_.data() + size_t(n - wanted) * size_t(c_.d_model), wanted, c_.d_model},
+    multiply(ForwardPart::head, {normed_.data() + size_t(n - wanted) * size_t(c_.d_model), wanted, c_.d_model},
              {{&w_.head, logits_.data()}});
     return {logits_.data(), size};
 }
 
 void Transformer::embed(std::span<const int> tokens) {
+    const TimedPart timed(profile_, ForwardPart::embed);
     const TensorTraits& traits = tensor_traits(w_.embedding.type);
     for (size_t t = 0; t < tokens.size(); ++t)
         traits.decode(w_.embedding.data + tokens[t] * w_.embedding.row_bytes(), x_.data() + t * size_t(c_.d_model),
@@ -85,27 +86,35 @@ void Transformer::embed(std::span<const int> tokens) {
 // x += output(attention(norm(x)))
 void Transformer::attention_part(const LayerWeights& w, int layer, int n) {
     normalise(w.attention_norm, n);
-    multiply({normed_.data(), n, c_.d_model}, {{&w.query, q_.data()}, {&w.key, k_.data()}, {&w.value, v_.data()}});
+    multiply(ForwardPart::query_key_value, {normed_.data(), n, c_.d_model},
+             {{&w.query, q_.data()}, {&w.key, k_.data()}, {&w.value, v_.data()}});
     rotate(q_.data(), n, c_.n_heads);
     rotate(k_.data(), n, c_.n_kv_heads);
-    pool_.for_rows(c_.n_kv_heads, 1, [&](int64_t begin, int64_t end, int) {
-        for (int64_t head = begin; head < end; ++head) cache_.write(layer, int(head), n, k_.data(), v_.data());
-    });
-    attention_.attend(layer, cache_.position(), n, q_.data(), mixed_.data());
-    multiply({mixed_.data(), n, c_.n_heads * c_.head_dim}, {{&w.output, delta_.data()}});
+    {
+        const TimedPart timed(profile_, ForwardPart::cache);
+        pool_.for_rows(c_.n_kv_heads, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t head = begin; head < end; ++head) cache_.write(layer, int(head), n, k_.data(), v_.data());
+        });
+    }
+    {
+        const TimedPart timed(profile_, ForwardPart::attention);
+        attention_.attend(layer, cache_.position(), n, q_.data(), mixed_.data());
+    }
+    multiply(ForwardPart::output, {mixed_.data(), n, c_.n_heads * c_.head_dim}, {{&w.output, delta_.data()}});
     add_to_residual(n);
 }
 
 // x += down(silu(gate(norm(x))) * up(norm(x)))
 void Transformer::feed_forward_part(const LayerWeights& w, int n) {
     normalise(w.ffn_norm, n);
-    multiply({normed_.data(), n, c_.d_model}, {{&w.gate, gate_.data()}, {&w.up, up_.data()}});
+    multiply(ForwardPart::gate_up, {normed_.data(), n, c_.d_model}, {{&w.gate, gate_.data()}, {&w.up, up_.data()}});
     activate(n);
-    multiply({gate_.data(), n, c_.d_ffn}, {{&w.down, delta_.data()}});
+    multiply(ForwardPart::down, {gate_.data(), n, c_.d_ffn}, {{&w.down, delta_.data()}});
     add_to_residual(n);
 }
 
 void Transformer::normalise(const std::vector<float>& weight, int n) {
+    const TimedPart timed(profile_, ForwardPart::norm);
     for_tokens(n, [&](int64_t t) {
         kernels_.rms_norm(x_.data() + t * c_.d_model, weight.data(), normed_.data() + t * c_.d_model, c_.d_model,
                           c_.norm_epsilon);
@@ -113,6 +122,7 @@ void Transformer::normalise(const std::vector<float>& weight, int n) {
 }
 
 void Transformer::activate(int n) {
+    const TimedPart timed(profile_, ForwardPart::activate);
     for_tokens(n, [&](int64_t t) {
         float* gate = gate_.data() + t * c_.d_ffn;
         kernels_.silu_mul(gate, up_.data() + t * c_.d_ffn, gate, c_.d_ffn);
@@ -120,20 +130,24 @@ void Transformer::activate(int n) {
 }
 
 void Transformer::add_to_residual(int n) {
+    const TimedPart timed(profile_, ForwardPart::residual);
     for_tokens(
         n, [&](int64_t t) { kernels_.add(x_.data() + t * c_.d_model, delta_.data() + t * c_.d_model, c_.d_model); });
 }
 
 // Several products of one input, in one go over the threads. out: (n, matrix rows)
-void Transformer::multiply(const Input& input, std::initializer_list<Product> products) {
+void Transformer::multiply(ForwardPart part, const Input& input, std::initializer_list<Product> products) {
     const bool quantised =
         std::any_of(products.begin(), products.end(), [](const Product& p) { return is_quantised(p.matrix->type); });
-    if (quantised)
+    if (quantised) {
+        const TimedPart timed(profile_, ForwardPart::quantise);
         for_tokens(input.n, [&](int64_t t) {
             kernels_.quantise_row(input.x + t * input.cols,
                                   quantised_.data() + size_t(t) * size_t(input.cols) * kernels_.activation_bytes,
                                   scales_.data() + t * (input.cols / 32), input.cols);
         });
+    }
+    const TimedPart timed(profile_, part);
     int64_t total = 0;
     for (const Product& p : products) total += p.matrix->rows;
     constexpr int64_t kGrain = 16;  // rows: a panel of engine/kernels/panel_products.inl.h, at most
@@ -153,6 +167,7 @@ void Transformer::multiply(const Input& input, std::initializer_list<Product> pr
 
 // rows: (n, n_heads, head_dim), of the next n positions. Attention turns the queries on from there: see Rope.
 void Transformer::rotate(float* rows, int n, int n_heads) const {
+    const TimedPart timed(profile_, ForwardPart::rope);
     for_tokens(n, [&](int64_t t) {
         float* head = rows + t * n_heads * c_.head_dim;
         for (int h = 0; h < n_heads; ++h, head += c_.head_dim) rope_.turn_inside_chunk(cache_.position() + t, head);

@@ -8,6 +8,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/kv/attention.h"
 #include "engine/kv/kv_cache.h"
+#include "engine/model/forward_profile.h"
 #include "engine/model/model.h"
 #include "engine/model/weights.h"
 
@@ -34,6 +35,7 @@ public:
         attention_.reserve(positions);
     }
     uint64_t scratch_bytes() const;
+    void profile(ForwardProfile* profile) { profile_ = profile; }  // nullptr: none; must outlive its use
 
 private:
     struct Product {
@@ -61,7 +63,7 @@ private:
     void attention_part(const LayerWeights& w, int layer, int n);
     void feed_forward_part(const LayerWeights& w, int n);
     void normalise(const std::vector<float>& weight, int n);
-    void multiply(const Input& input, std::initializer_list<Product> products);
+    void multiply(ForwardPart part, const Input& input, std::initializer_list<Product> products);
 
     const ModelConfig& c_;
     const Weights& w_;
@@ -70,6 +72,7 @@ private:
     ThreadPool& pool_;
     Rope rope_;
     Attention attention_;
+    ForwardProfile* profile_ = nullptr;
 
     std::vector<float> x_;            // (kMaxBatch, d_model): the residual stream
     std::vector<float> normed_;       // (kMaxBatch, d_model)

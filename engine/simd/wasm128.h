@@ -185,7 +185,8 @@ struct Wasm128 {
     template <int kShift>
     static Bytes field(Bytes a, int mask) {
         const v128_t shifted = kShift < 0 ? wasm_i16x8_shl(a.v, -kShift) : wasm_u16x8_shr(a.v, kShift);
-        return {wasm_v128_and(shifted, wasm_i8x16_splat(int8_t(mask)))};
+        const v128_t low_nibbles = wasm_constants::kLowNibbles;
+        return {wasm_v128_and(shifted, mask == 15 ? low_nibbles : wasm_i8x16_splat(int8_t(mask)))};
     }
     static Bytes add(Bytes a, Bytes b) { return {wasm_i8x16_add(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {wasm_i8x16_swizzle(table.v, codes.v)}; }

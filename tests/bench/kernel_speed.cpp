@@ -20,5 +20,8 @@ int main(int argc, char** argv) {
             for (const int n : {8, 64}) std::puts(matmul_speed(*k, type, 128, 2048, n, seconds).c_str());
             std::fflush(stdout);
         }
+        if (!only.empty() && only != "attention") continue;
+        for (const int head_dim : {64, 128})
+            for (const int n : {1, 3}) std::puts(attention_speed(*k, head_dim, n, seconds / 3).c_str());
     }
 }

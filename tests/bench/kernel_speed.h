@@ -60,6 +60,61 @@ inline std::string matmul_speed(const Kernels& k, TensorType type, int64_t rows,
     return line;
 }
 
+// One line of JSON: nanoseconds per position and query to score and to add up 256 positions, sealed at 4 bits or exact.
+inline std::string attention_speed(const Kernels& k, int head_dim, int n, double budget_seconds) {
+    constexpr int kTiles = 4, kPositions = kTiles * kTilePositions;
+    const size_t d = size_t(head_dim), stride = kPositions;
+    std::vector<float> x(size_t(kPositions) * d), scratch(kTilePositions * d), scores(size_t(n) * stride, 0.5f),
+        out(size_t(n) * d), scales(static_cast<size_t>(n));
+    for (size_t i = 0; i < x.size(); ++i) x[i] = float(int(i * 7919 % 2001) - 1000) * 0.001f;
+    const size_t query_bytes = size_t(padded_head_dim(head_dim)) * k.activation_bytes;
+    std::vector<uint8_t> queries(size_t(n) * query_bytes);
+    for (int i = 0; i < n; ++i)
+        k.quantise_query(x.data() + size_t(i) * d, head_dim, queries.data() + size_t(i) * query_bytes,
+                         &scales[size_t(i)]);
+    std::vector<uint8_t> header(size_t(tile_header_bytes(head_dim))), codes(kTilePositions * d);
+    k.encode_tile(x.data(), head_dim, 0, scratch.data(), header.data(), codes.data());
+    const auto sealed = [&](TileSide side, std::vector<uint8_t>& bytes) {
+        bytes.resize(size_t(tile_pages(4)) * size_t(tile_page_bytes(head_dim)));
+        TileView tile{header.data(), {}, 4};
+        uint8_t* pages[kMaxTilePages] = {};
+        for (int p = 0; p < tile_pages(4); ++p)
+            tile.pages[p] = pages[p] = bytes.data() + size_t(p) * size_t(tile_page_bytes(head_dim));
+        pack_tile(side, codes.data(), head_dim, 4, pages);
+        return tile;
+    };
+    std::vector<uint8_t> key_bytes, value_bytes;
+    const TileView keys = sealed(TileSide::keys, key_bytes), values = sealed(TileSide::values, value_bytes);
+    const auto ns = [&](auto&& run) { return fastest(budget_seconds, run) * 1e9 / (double(kPositions) * n); };
+    const double sealed_scores = ns([&] {
+        for (int t = 0; t < kTiles; ++t)
+            k.tile_scores(keys, head_dim, queries.data(), scales.data(), n, scores.data() + t * kTilePositions,
+                          int64_t(stride));
+    });
+    std::fill(scores.begin(), scores.end(), 0.5f);
+    const double sealed_values = ns([&] {
+        for (int t = 0; t < kTiles; ++t)
+            k.tile_values(values, head_dim, scores.data() + t * kTilePositions, int64_t(stride), n, out.data(),
+                          head_dim);
+    });
+    const double exact_scores = ns([&] {
+        for (int i = 0; i < n; ++i)
+            k.scores_f32(x.data() + size_t(i) * d, x.data(), kPositions, head_dim, scores.data() + size_t(i) * stride);
+    });
+    std::fill(scores.begin(), scores.end(), 0.5f);
+    const double exact_values = ns([&] {
+        for (int i = 0; i < n; ++i)
+            k.accumulate(scores.data() + size_t(i) * stride, x.data(), kPositions, head_dim,
+                         out.data() + size_t(i) * d);
+    });
+    char line[256];
+    std::snprintf(line, sizeof line,
+                  "{\"backend\":\"%s\",\"attention\":\"4 bits\",\"head_dim\":%d,\"queries\":%d,\"scores_ns\":%.2f,"
+                  "\"values_ns\":%.2f,\"f32_scores_ns\":%.2f,\"f32_values_ns\":%.2f}",
+                  k.name, head_dim, n, sealed_scores, sealed_values, exact_scores, exact_values);
+    return line;
+}
+
 // What a core reads from memory at most: sums over `bytes`.
 inline std::string read_speed(size_t bytes, double budget_seconds) {
     const std::vector<uint64_t> memory(bytes / 8, 1);
