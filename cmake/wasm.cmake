@@ -1,6 +1,8 @@
 # The browser's engine: one ES6 module per build folder, written to web/public/engine, where Vite copies it unbundled.
 #   engine-st  one thread: pages that are not cross-origin isolated, and the tests in node
 #   engine-mt  threads (STRATA_THREADS=ON)
+# and the same with relaxed SIMD, engine-st-relaxed and engine-mt-relaxed, where the tools for it are there: web/lib
+# chooses (relaxed_simd.ts).
 option(STRATA_THREADS "Build the threaded WebAssembly module" OFF)
 
 if(STRATA_THREADS)
@@ -18,15 +20,29 @@ endif()
 
 engine_library(engine ${thread_options})
 
-add_executable(${module} wasm/bindings.cpp)
-target_link_libraries(${module} PRIVATE engine)
-target_link_options(${module} PRIVATE -O3 --bind ${thread_link_options}
-  -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker -sFILESYSTEM=0
-  -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sTOTAL_STACK=1MB)
-set_target_properties(${module} PROPERTIES SUFFIX .mjs RUNTIME_OUTPUT_DIRECTORY ${CMAKE_SOURCE_DIR}/web/public/engine)
+function(engine_module name)
+  add_executable(${name} wasm/bindings.cpp ${ARGN})
+  target_link_libraries(${name} PRIVATE engine)
+  target_link_options(${name} PRIVATE -O3 --bind ${thread_link_options}
+    -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker -sFILESYSTEM=0
+    -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sTOTAL_STACK=1MB)
+  set_target_properties(${name} PROPERTIES SUFFIX .mjs RUNTIME_OUTPUT_DIRECTORY ${CMAKE_SOURCE_DIR}/web/public/engine)
+endfunction()
+engine_module(${module})
 
-# The speed of the kernels, in node: built only when asked for.
-add_executable(matmul_speed EXCLUDE_FROM_ALL tests/bench/matmul_speed.cpp)
-target_link_libraries(matmul_speed PRIVATE engine)
-target_link_options(matmul_speed PRIVATE -O3 -sENVIRONMENT=node -sSINGLE_FILE -sINITIAL_MEMORY=256MB -sALLOW_MEMORY_GROWTH)
-set_target_properties(matmul_speed PROPERTIES SUFFIX .cjs)
+# Debian's compiler does not know relaxed SIMD as it became: there the instructions are imports that npm's binaryen
+# replaces (engine/simd/relaxed.h). The link needs -g3, or emcc renames the imports.
+set(STRATA_BINARYEN ${CMAKE_SOURCE_DIR}/node_modules/binaryen/bin CACHE PATH "Folder of npm's wasm-merge and wasm-opt")
+set(relaxed_sources engine/kernels/wasm_relaxed.cpp engine/kernels/backends_wasm_relaxed.cpp)
+if(EMSCRIPTEN_VERSION VERSION_GREATER_EQUAL 3.1.48)  # untested, as the emsdk is: see emscripten.cmake
+  engine_module(${module}-relaxed ${relaxed_sources})
+  set_source_files_properties(engine/kernels/wasm_relaxed.cpp PROPERTIES COMPILE_OPTIONS -mrelaxed-simd)
+elseif(EXISTS ${STRATA_BINARYEN}/wasm-merge)
+  engine_module(${module}-relaxed ${relaxed_sources})
+  target_link_options(${module}-relaxed PRIVATE -g3 --js-library ${CMAKE_SOURCE_DIR}/cmake/relaxed/imports.js)
+  add_custom_command(TARGET ${module}-relaxed POST_BUILD VERBATIM
+    COMMAND ${CMAKE_COMMAND} -DBINARYEN=${STRATA_BINARYEN}
+      -DMODULE=${CMAKE_SOURCE_DIR}/web/public/engine/${module}-relaxed.wasm -P ${CMAKE_SOURCE_DIR}/cmake/relaxed/make.cmake)
+else()
+  message(STATUS "Without relaxed SIMD: npm's binaryen is not in ${STRATA_BINARYEN}")
+endif()

@@ -11,6 +11,7 @@
 #include "engine/kv/kv_options.h"
 #include "engine/model/model.h"
 #include "engine/model/plan.h"
+#include "engine/model/weights.h"
 #include "engine/sampler/sampler.h"
 #include "engine/session.h"
 #include "engine/tokenizer/tokenizer.h"

@@ -272,5 +272,6 @@ uint64_t Session::scratch_bytes() const {
 const Model& Session::model() const { return impl_->model; }
 const char* Session::simd() const { return impl_->kernels.name; }
 int Session::threads() const { return impl_->pool.threads(); }
+void Session::profile(ForwardProfile* profile) { impl_->transformer.profile(profile); }
 
 }  // namespace strata

@@ -11,6 +11,7 @@
 
 #include "engine/base/result.h"
 #include "engine/kv/kv_options.h"
+#include "engine/model/forward_profile.h"
 #include "engine/model/model.h"
 #include "engine/sampler/sampler.h"
 
@@ -73,6 +74,7 @@ public:
     const Model& model() const;
     const char* simd() const;  // the backend in use
     int threads() const;
+    void profile(ForwardProfile* profile);  // where to add the times of forward passes from now on; nullptr: nowhere
 
 private:
     struct Impl;

@@ -16,6 +16,7 @@ if (!existsSync('tests/peers/wllama/node_modules'))
   must('npm', ['ci', '--prefix', 'tests/peers/wllama', '--ignore-scripts']);
 
 const failed = [
+  run('build/native/kernel_speed', []),
   run('build/native/strata', ['bench', shipped]),
   run('build/native/strata', ['bench', shape, '-k', 'fp16', '-n', '32', '-d', '32,1024']),
   run('node', ['tests/bench/tab_bench.mjs', '--model', shape, '--kv', 'fp16', '--threads', '2', '--depths', '32,1024']),

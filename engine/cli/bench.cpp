@@ -1,13 +1,18 @@
 // `strata bench`: how fast tokens are read and written. Same tests and key names as llama-bench, so that its plots
 // work.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/cli/args.h"
+#include "engine/cli/bench_profile.h"
+#include "engine/cli/bench_tokens.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/model_file.h"
 #include "engine/cli/report.h"
@@ -20,6 +25,7 @@ Examples:
   strata bench MODEL                                  512 tokens read, 128 written
   strata bench MODEL -p 0 -n 64 -d 0,1024,4096        writing, at several depths of memory
   strata bench MODEL -k turbo_kv_4b -v q4_0 --k-window 128 -o md
+  strata bench MODEL --profile -d 32,4000 -o jsonl    where the time goes
 
 Decoding is bound by the weights that must be read for each token: "weights GB/s" says how close to the
 memory's bandwidth a machine comes.)";
@@ -29,6 +35,7 @@ struct BenchArguments {
     std::vector<int> n_prompt{512}, n_gen{128}, n_depth{0};
     int repetitions = 5;
     OutputFormat output = OutputFormat::text;
+    bool profile = false;
 };
 
 // One test: n_prompt tokens read at once, or n_gen tokens one after the other, behind n_depth tokens.
@@ -51,17 +58,6 @@ std::vector<Test> tests(const BenchArguments& arguments) {
             if (n > 0) all.push_back({0, n, depth});
     }
     return all;
-}
-
-// Ids that look like text to nobody, the same in every run; which tokens they are does not change the work.
-std::vector<int> some_tokens(int n, int n_vocab) {
-    std::vector<int> tokens(static_cast<size_t>(n));
-    uint32_t state = 1;
-    for (int& token : tokens) {
-        state = state * 1664525u + 1013904223u;
-        token = int((state >> 8) % uint32_t(n_vocab));
-    }
-    return tokens;
 }
 
 // Seconds for the tokens of one test; what lies before them is read first, untimed.
@@ -123,7 +119,38 @@ Json weights_gb_per_s(const Model& model, const Measurement& measured) {
     return statistics(measured.speeds).mean * double(weight_bytes_per_token(model)) / 1e9;
 }
 
-Json to_json(const BenchArguments& arguments, const ModelFile& file, const std::string& hash,
+// What the threads together read of the model's own bytes, at best: the bound of decoding.
+double read_gb_per_s(std::span<const uint8_t> bytes, int threads) {
+    const size_t words = bytes.size() / 8 / size_t(threads);
+    std::vector<uint64_t> sums(static_cast<size_t>(threads));
+    double best = 0;
+    for (int repetition = 0; repetition < 5; ++repetition) {
+        const auto start = std::chrono::steady_clock::now();
+        std::vector<std::thread> readers;
+        for (int t = 0; t < threads; ++t)
+            readers.emplace_back([&, t] {
+                const uint8_t* at = bytes.data() + size_t(t) * words * 8;
+                uint64_t some[8] = {};
+                for (size_t i = 0; i + 8 <= words; i += 8)
+                    for (size_t j = 0; j < 8; ++j) {
+                        uint64_t word;
+                        std::memcpy(&word, at + (i + j) * 8, sizeof word);
+                        some[j] ^= word;
+                    }
+                for (const uint64_t each : some) sums[size_t(t)] ^= each;
+            });
+        for (std::thread& reader : readers) reader.join();
+        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        best = std::max(best, double(words) * 8 * threads / seconds / 1e9);
+    }
+    volatile uint64_t keep = sums[0];  // so that the reading is not optimised away
+    (void)keep;
+    return best;
+}
+
+Json fraction(const Json& part, double whole) { return part.is_null() ? Json{} : Json(part.get<double>() / whole); }
+
+Json to_json(const BenchArguments& arguments, const ModelFile& file, const std::string& hash, double read,
              const Measurement& measured) {
     const BuildInfo build = build_info();
     std::vector<double> nanoseconds;
@@ -152,6 +179,8 @@ Json to_json(const BenchArguments& arguments, const ModelFile& file, const std::
         {"samples_ns", nanoseconds},
         {"samples_ts", measured.speeds},
         {"gb_per_s", weights_gb_per_s(*file.model, measured)},
+        {"read_gb_per_s", read},
+        {"read_fraction", fraction(weights_gb_per_s(*file.model, measured), read)},
     };
 }
 
@@ -173,6 +202,33 @@ void print_row(const Model& model, const BenchArguments& arguments, const Measur
     std::fflush(stdout);
 }
 
+void print_profile_row(const Json& row) {
+    const auto number = [&](const char* key, const char* unit) {
+        return row.contains(key) ? "  " + fixed(row[key].get<double>(), 1) + unit : "";
+    };
+    std::printf("%-8s @ d%-6d %-16s %9s ms %5s %%%s%s\n", row["profile"].get<std::string>().c_str(),
+                row["n_depth"].get<int>(), row["part"].get<std::string>().c_str(),
+                fixed(row["ms"].get<double>(), 3).c_str(), fixed(row["share"].get<double>() * 100, 1).c_str(),
+                number("gb_per_s", " GB/s").c_str(), number("gop_per_s", " GOP/s").c_str());
+}
+
+int run_profile(const BenchArguments& arguments, const ModelFile& file) {
+    for (const int depth : arguments.n_depth) {
+        const auto rows = profile(*file.model, arguments.engine.session(), depth, arguments.repetitions);
+        if (!rows) return fail(rows.error());
+        for (Json row : *rows) {
+            row["model_filename"] = file_name(arguments.engine.model);
+            row["n_threads"] = arguments.engine.threads;
+            row["kv"] = arguments.engine.kv.policy();
+            if (arguments.output == OutputFormat::text)
+                print_profile_row(row);
+            else
+                print_json_line(row);
+        }
+    }
+    return kExitOk;
+}
+
 int run(const BenchArguments& arguments) {
     const auto file = load_model(arguments.engine.model);
     if (!file) return fail(file.error());
@@ -180,12 +236,14 @@ int run(const BenchArguments& arguments) {
     // Brings the weights into memory and the processor up to speed.
     if (const auto warm = time_once(model, arguments.engine.session(), {64, 0, 0}); !warm) return fail(warm.error());
 
+    if (arguments.profile) return run_profile(arguments, *file);
     if (arguments.output == OutputFormat::markdown)
         std::printf(
             "| model | size | params | backend | threads | memory | test | t/s | weights GB/s |\n"
             "| --- | ---: | ---: | --- | ---: | --- | ---: | ---: | ---: |\n");
     const bool as_json = arguments.output == OutputFormat::json || arguments.output == OutputFormat::jsonl;
     const std::string hash = as_json ? sha256(file->bytes()) : "";
+    const double read = as_json ? read_gb_per_s(file->bytes(), arguments.engine.threads) : 0;
     Json list = Json::array();
     for (const Test& test : tests(arguments)) {
         const auto measured = measure(model, arguments, test);
@@ -193,9 +251,9 @@ int run(const BenchArguments& arguments) {
         if (!as_json)
             print_row(model, arguments, *measured);
         else if (arguments.output == OutputFormat::jsonl)
-            print_json_line(to_json(arguments, *file, hash, *measured));
+            print_json_line(to_json(arguments, *file, hash, read, *measured));
         else
-            list.push_back(to_json(arguments, *file, hash, *measured));
+            list.push_back(to_json(arguments, *file, hash, read, *measured));
     }
     if (arguments.output == OutputFormat::json) std::printf("%s\n", list.dump(2).c_str());
     return kExitOk;
@@ -220,6 +278,9 @@ Command add_bench(CLI::App& app) {
     app.add_option("-r,--repetitions", arguments->repetitions, "How often each test runs")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
+    app.add_flag("--profile", arguments->profile,
+                 "Where the time of one micro-batch and of one written token goes, at each depth; as text or, with any "
+                 "other output, one JSON object a line");
     add_choice<OutputFormat>(app, "-o,--output", arguments->output,
                              {{"text", OutputFormat::text},
                               {"json", OutputFormat::json},

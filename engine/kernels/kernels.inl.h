@@ -8,6 +8,7 @@
 #include "engine/formats/q8_0.h"
 #include "engine/formats/turbo_kv_4b.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/panel_products.inl.h"
 #include "engine/kernels/quad_products.inl.h"
 #include "engine/kernels/tile_kernels.inl.h"
 #include "engine/simd/backend.h"
@@ -109,26 +110,29 @@ struct KernelsFor {
     // Blocks of 32 that begin with their scale.
     template <class Block>
     struct RowsOfBlocks {
+        using Loaded = Weights32;
         const uint8_t* w;
         int64_t row_bytes;
         RowsOfBlocks(const uint8_t* weights, int64_t cols)
             : w(weights), row_bytes(cols / Block::kValues * int64_t(sizeof(Block))) {}
         const uint8_t* block(int64_t row, int64_t b) const { return w + row * row_bytes + b * int64_t(sizeof(Block)); }
-        const uint8_t* values(int64_t row, int64_t b) const { return block(row, b) + offsetof(Block, q); }
-        float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
-        Float4 scales(int64_t row, int64_t b) const {
-            return S::gather_half4(block(row, b), block(row, b + 1), block(row, b + 2), block(row, b + 3));
+        static constexpr int64_t kBlockBytes = sizeof(Block);
+        static Float4 scales(const uint8_t* first) {
+            return S::gather_half4(first, first + kBlockBytes, first + 2 * kBlockBytes, first + 3 * kBlockBytes);
         }
+        float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
+        Float4 scales(int64_t row, int64_t b) const { return scales(block(row, b)); }
     };
     struct RowsQ8_0 : RowsOfBlocks<BlockQ8_0> {
         using RowsOfBlocks<BlockQ8_0>::RowsOfBlocks;
-        Weights32 load(int64_t row, int64_t b) const {
-            return S::load_weights(reinterpret_cast<const int8_t*>(this->values(row, b)));
-        }
+        static Weights32 load(const uint8_t* block) { return S::load_weights(block + offsetof(BlockQ8_0, q)); }
+        Weights32 load(int64_t row, int64_t b) const { return load(this->block(row, b)); }
     };
     struct RowsQ4_0 : RowsOfBlocks<BlockQ4_0> {
         using RowsOfBlocks<BlockQ4_0>::RowsOfBlocks;
-        Weights32 load(int64_t row, int64_t b) const { return S::load_nibbles(this->values(row, b)); }
+        using Loaded = decltype(S::load_nibbles(nullptr));
+        static Loaded load(const uint8_t* block) { return S::load_nibbles(block + offsetof(BlockQ4_0, q)); }
+        Loaded load(int64_t row, int64_t b) const { return load(this->block(row, b)); }
     };
     static const Activation* activations(const MatmulArgs& a, int token) {
         return static_cast<const Activation*>(a.x_quantised) + token * a.cols;
@@ -150,9 +154,13 @@ struct KernelsFor {
         const auto dot = [&](int64_t b) { return S::dot(rows.load(row, b), x + b * 32); };
         Float4 acc = S::splat4(0);
         int64_t b = 0;
-        for (; b + 4 <= blocks; b += 4) {
-            const Float4 dots = S::sums(dot(b), dot(b + 1), dot(b + 2), dot(b + 3));
-            acc = S::add(acc, S::mul(dots, S::mul(rows.scales(row, b), S::load4(x_scales + b))));
+        // Pointers that move along: WebAssembly compilers make better addresses of them.
+        const uint8_t* w = rows.block(row, 0);
+        const Activation* at = x;
+        for (; b + 4 <= blocks; b += 4, w += 4 * Rows::kBlockBytes, at += 128) {
+            const auto dot_of = [&](int i) { return S::dot(Rows::load(w + i * Rows::kBlockBytes), at + i * 32); };
+            const Float4 dots = S::sums(dot_of(0), dot_of(1), dot_of(2), dot_of(3));
+            acc = S::add(acc, S::mul(dots, S::mul(Rows::scales(w), S::load4(x_scales + b))));
         }
         if (b < blocks) {
             const Ints none{};
@@ -178,7 +186,7 @@ struct KernelsFor {
             x_scales[i] = a.x_scales + t * blocks;
         }
         const auto step = [&](Float4 acc, int64_t b) {
-            const Weights32 w = rows.load(row, b);
+            const auto w = rows.load(row, b);
             const Float4 dots = S::sums(S::dot(w, x[0] + b * 32), S::dot(w, x[1] + b * 32), S::dot(w, x[2] + b * 32),
                                         S::dot(w, x[3] + b * 32));
             const Float4 scales = S::gather4(x_scales[0] + b, x_scales[1] + b, x_scales[2] + b, x_scales[3] + b);
@@ -202,6 +210,7 @@ struct KernelsFor {
 
     template <class Rows>
     static void matmul_quantised(const Rows& rows, const MatmulArgs& a, int64_t begin, int64_t end) {
+        if (PanelProductsFor<S>::matmul(rows, a, begin, end)) return;
         for (int64_t r = begin; r < end; ++r)
             if (a.n_tokens == 1)
                 one_row(rows, a, r, 0);

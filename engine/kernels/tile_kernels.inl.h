@@ -20,6 +20,7 @@ struct TileKernelsFor {
     using Ints = typename S::Ints;
     using Weights32 = typename S::Weights32;
     using Activation = typename S::Activation;
+    using Level = typename S::Level;
     using Bytes = typename S::Bytes;
     using Shorts = typename S::Shorts;
     static constexpr int kLanes = F32::kLanes;
@@ -216,15 +217,14 @@ struct TileKernelsFor {
     }
 
     template <int kBits>
-    static void expand_strip(Strip strip, Bytes table, Activation* out, int stride) {
+    static void expand_strip(Strip strip, Bytes table, Level* out, int stride) {
         if constexpr (kBits == 8) {
-            for (int r = 0; r < 8; ++r)
-                S::store_activations(out + r * stride, S::load_bytes(strip.codes + r * strip.step));
+            for (int r = 0; r < 8; ++r) S::store_levels(out + r * stride, S::load_bytes(strip.codes + r * strip.step));
         } else if constexpr (kBits == 4) {
             for (int p = 0; p < 4; ++p) {
                 const Bytes pair = S::load_bytes(strip.codes + p * strip.step);
-                S::store_activations(out + 2 * p * stride, S::look_up(table, S::template field<0>(pair, 15)));
-                S::store_activations(out + (2 * p + 1) * stride, S::look_up(table, S::template field<4>(pair, 15)));
+                S::store_levels(out + 2 * p * stride, S::look_up(table, S::template field<0>(pair, 15)));
+                S::store_levels(out + (2 * p + 1) * stride, S::look_up(table, S::template field<4>(pair, 15)));
             }
         } else {
             const Bytes high[2] = {S::load_bytes(strip.codes), S::load_bytes(strip.codes + strip.step)};
@@ -236,7 +236,7 @@ struct TileKernelsFor {
                     code = S::add(S::template field<at - 1>(high[r / 4], 6), S::template field<r>(middle, 1));
                 else
                     code = S::template field<at>(high[r / 4], 3);
-                S::store_activations(out + r * stride, S::look_up(table, code));
+                S::store_levels(out + r * stride, S::look_up(table, code));
             });
         }
     }
@@ -276,13 +276,13 @@ struct TileKernelsFor {
     }
 
     // Exact dots of x with four rows of n levels.
-    static Float4 dot4(const Activation* rows, int n, const Activation* x) {
+    static Float4 dot4(const Level* rows, int n, const Activation* x) {
         Ints a{}, b{}, c{}, d{};
         for (int i = 0; i < n; i += 32, rows += 32) {
-            a = S::add(a, S::dot(S::load_activations(rows), x + i));
-            b = S::add(b, S::dot(S::load_activations(rows + n), x + i));
-            c = S::add(c, S::dot(S::load_activations(rows + 2 * n), x + i));
-            d = S::add(d, S::dot(S::load_activations(rows + 3 * n), x + i));
+            a = S::add(a, S::dot(S::load_levels(rows), x + i));
+            b = S::add(b, S::dot(S::load_levels(rows + n), x + i));
+            c = S::add(c, S::dot(S::load_levels(rows + 2 * n), x + i));
+            d = S::add(d, S::dot(S::load_levels(rows + 3 * n), x + i));
         }
         return S::sums(a, b, c, d);
     }
@@ -290,16 +290,15 @@ struct TileKernelsFor {
     // What the mean adds to all scores of a query.
     static void mean_scores(const uint8_t* header, int head_dim, const Activation* queries, const float* query_scales,
                             int n, float* out) {
-        Activation mean[kMaxTileHeadDim];
+        Level mean[kMaxTileHeadDim];
         const int padded = padded_head_dim(head_dim);
         if (padded > head_dim) std::memset(mean + head_dim, 0, 16 * sizeof *mean);
-        for (int c = 0; c < head_dim; c += 16)
-            S::store_activations(mean + c, S::load_bytes(header + kTilePositions + c));
+        for (int c = 0; c < head_dim; c += 16) S::store_levels(mean + c, S::load_bytes(header + kTilePositions + c));
         const float scale = tile_mean_scale(header, head_dim);
         for (int i = 0; i < n; ++i) {
             Ints acc{};
             for (int c = 0; c < padded; c += 32)
-                acc = S::add(acc, S::dot(S::load_activations(mean + c), queries + i * padded + c));
+                acc = S::add(acc, S::dot(S::load_levels(mean + c), queries + i * padded + c));
             float dots[4];
             S::store4(dots, S::sums(acc, Ints{}, Ints{}, Ints{}));
             out[i] = (query_scales[i] * scale) * dots[0];
@@ -314,7 +313,7 @@ struct TileKernelsFor {
         float row_scales[kTilePositions], mean[kQueries];
         tile_scales(keys.header, head_dim, row_scales);
         mean_scores(keys.header, head_dim, queries, query_scales, n, mean);
-        Activation rows[kExpanded];
+        Level rows[kExpanded];
         const int some = kExpanded / padded < kTilePositions ? kExpanded / padded / 8 * 8 : kTilePositions;
         if (padded > head_dim)
             for (int r = 0; r < some; ++r) std::memset(rows + r * padded + head_dim, 0, 16 * sizeof *rows);
@@ -385,7 +384,7 @@ struct TileKernelsFor {
         RowWeights row_weights[kQueries];
         for (int i = 0; i < n; ++i) quantise_weights(weights + i * stride, row_scales, present, row_weights[i]);
 
-        Activation rows[kExpanded];
+        Level rows[kExpanded];
         constexpr int kSome = kExpanded / kTilePositions;
         for (int first = 0, end; first < head_dim; first = end) {
             end = first + kSome < head_dim ? first + kSome : head_dim;

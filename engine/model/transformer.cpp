@@ -70,13 +70,15 @@ std::span<const float> Transformer::forward(std::span<const int> tokens, Logits 
     const int wanted = which == Logits::all ? n : 1;
     const size_t size = size_t(wanted) * size_t(c_.n_vocab);
     if (logits_.size() < size) logits_.resize(size_t(kMaxBatch) * size_t(c_.n_vocab));
-    multiply({normed + int64_t(n - wanted) * c_.d_model, wanted, c_.d_model}, {{&w_.head, logits_.data()}});
+    multiply(ForwardPart::head, {normed + int64_t(n - wanted) * c_.d_model, wanted, c_.d_model},
+             {{&w_.head, logits_.data()}});
     scale(logits_.data(), int64_t(size), c_.logit_scale);
     if (c_.logit_cap > 0) kernels_.soft_cap(logits_.data(), int64_t(size), c_.logit_cap);
     return {logits_.data(), size};
 }
 
 void Transformer::embed(std::span<const int> tokens) {
+    const TimedPart timed(profile_, ForwardPart::embed);
     const TensorTraits& traits = tensor_traits(w_.embedding.type);
     for (size_t t = 0; t < tokens.size(); ++t)
         traits.decode(w_.embedding.data + tokens[t] * w_.embedding.row_bytes(), x_.data() + t * size_t(c_.d_model),
@@ -93,7 +95,7 @@ AttentionLayer Transformer::attention_layer(int layer) const {
 // x += output(attention(norm(x)))
 void Transformer::attention_part(const LayerWeights& w, int layer, int n) {
     const AttentionLayer attention = attention_layer(layer);
-    multiply({normalised(w.attention_norm, n), n, c_.d_model},
+    multiply(ForwardPart::query_key_value, {normalised(w.attention_norm, n), n, c_.d_model},
              {{&w.query, q_.data()}, {&w.key, k_.data()}, {&w.value, v_.data()}});
     add_bias(w.query_bias, q_.data(), n);
     add_bias(w.key_bias, k_.data(), n);
@@ -104,44 +106,69 @@ void Transformer::attention_part(const LayerWeights& w, int layer, int n) {
         rotate(*attention.rope, q_.data(), n, c_.n_heads);
         rotate(*attention.rope, k_.data(), n, c_.n_kv_heads);
     }
-    pool_.for_rows(c_.n_kv_heads, 1, [&](int64_t begin, int64_t end, int) {
-        for (int64_t head = begin; head < end; ++head) cache_.write(layer, int(head), n, k_.data(), v_.data());
-    });
-    attention_.attend(attention, cache_.position(), n, q_.data(), mixed_.data());
-    multiply({mixed_.data(), n, c_.n_heads * c_.head_dim}, {{&w.output, delta_.data()}});
+    {
+        const TimedPart timed(profile_, ForwardPart::cache);
+        pool_.for_rows(c_.n_kv_heads, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t head = begin; head < end; ++head) cache_.write(layer, int(head), n, k_.data(), v_.data());
+        });
+    }
+    {
+        const TimedPart timed(profile_, ForwardPart::attention);
+        attention_.attend(attention, cache_.position(), n, q_.data(), mixed_.data());
+    }
+    multiply(ForwardPart::output, {mixed_.data(), n, c_.n_heads * c_.head_dim}, {{&w.output, delta_.data()}});
     add_bias(w.output_bias, delta_.data(), n);
     add_to_residual(w.attention_post_norm, n);
 }
 
 // x += down(activation(gate(norm(x))) * up(norm(x)))
 void Transformer::feed_forward_part(const LayerWeights& w, int n) {
-    multiply({normalised(w.ffn_norm, n), n, c_.d_model}, {{&w.gate, gate_.data()}, {&w.up, up_.data()}});
-    const auto activate = c_.activation == Activation::gelu ? kernels_.gelu_mul : kernels_.silu_mul;
-    activate(gate_.data(), up_.data(), gate_.data(), int64_t(n) * c_.d_ffn);
-    multiply({gate_.data(), n, c_.d_ffn}, {{&w.down, delta_.data()}});
+    multiply(ForwardPart::gate_up, {normalised(w.ffn_norm, n), n, c_.d_model},
+             {{&w.gate, gate_.data()}, {&w.up, up_.data()}});
+    activate(n);
+    multiply(ForwardPart::down, {gate_.data(), n, c_.d_ffn}, {{&w.down, delta_.data()}});
     add_to_residual(w.ffn_post_norm, n);
+}
+
+void Transformer::activate(int n) {
+    const TimedPart timed(profile_, ForwardPart::activate);
+    const auto fn = c_.activation == Activation::gelu ? kernels_.gelu_mul : kernels_.silu_mul;
+    for_tokens(n, [&](int64_t t) {
+        float* gate = gate_.data() + t * c_.d_ffn;
+        fn(gate, up_.data() + t * c_.d_ffn, gate, c_.d_ffn);
+    });
 }
 
 // x += scale * norm(delta)
 void Transformer::add_to_residual(const std::vector<float>& post_norm, int n) {
     normalise_rows(post_norm, delta_.data(), n, c_.d_model);
-    scale(delta_.data(), int64_t(n) * c_.d_model, c_.residual_scale);
-    kernels_.add(x_.data(), delta_.data(), int64_t(n) * c_.d_model);
+    const TimedPart timed(profile_, ForwardPart::residual);
+    for_tokens(n, [&](int64_t t) {
+        float* delta = delta_.data() + t * c_.d_model;
+        scale(delta, c_.d_model, c_.residual_scale);
+        kernels_.add(x_.data() + t * c_.d_model, delta, c_.d_model);
+    });
 }
 
 const float* Transformer::normalised(const std::vector<float>& weight, int n) {
     if (weight.empty()) return x_.data();
-    for (int t = 0; t < n; ++t)
-        kernels_.rms_norm(x_.data() + int64_t(t) * c_.d_model, weight.data(), normed_.data() + int64_t(t) * c_.d_model,
-                          c_.d_model, c_.norm_epsilon);
+    const TimedPart timed(profile_, ForwardPart::norm);
+    for_tokens(n, [&](int64_t t) {
+        kernels_.rms_norm(x_.data() + t * c_.d_model, weight.data(), normed_.data() + t * c_.d_model, c_.d_model,
+                          c_.norm_epsilon);
+    });
     return normed_.data();
 }
 
 // rows: (n, width), in place, in stretches as long as the weight.
 void Transformer::normalise_rows(const std::vector<float>& weight, float* rows, int n, int64_t width) const {
     const int64_t size = int64_t(weight.size());
-    for (int64_t at = 0; size > 0 && at < n * width; at += size)
-        kernels_.rms_norm(rows + at, weight.data(), rows + at, size, c_.norm_epsilon);
+    if (size == 0) return;
+    const TimedPart timed(profile_, ForwardPart::norm);
+    for_tokens(n, [&](int64_t t) {
+        for (float* row = rows + t * width; row < rows + (t + 1) * width; row += size)
+            kernels_.rms_norm(row, weight.data(), row, size, c_.norm_epsilon);
+    });
 }
 
 // rows: (n, bias)
@@ -150,21 +177,27 @@ void Transformer::add_bias(const std::vector<float>& bias, float* rows, int n) c
     for (int t = 0; size > 0 && t < n; ++t) kernels_.add(rows + t * size, bias.data(), size);
 }
 
+// The input's rows as a matrix of quantised weights reads them, and the sums that some types want.
+void Transformer::quantise(const Input& input, bool sums) {
+    const TimedPart timed(profile_, ForwardPart::quantise);
+    for_tokens(input.n, [&](int64_t t) {
+        uint8_t* row = quantised_.data() + size_t(t) * size_t(input.cols) * kernels_.activation_bytes;
+        kernels_.quantise_row(input.x + t * input.cols, row, scales_.data() + t * (input.cols / 32), input.cols);
+        if (sums) kernels_.sum_activations(row, input.cols, sums_.data() + t * n_activation_sums(input.cols));
+    });
+}
+
 // Several products of one input, in one go over the threads. out: (n, matrix rows)
-void Transformer::multiply(const Input& input, std::initializer_list<Product> products) {
+void Transformer::multiply(ForwardPart part, const Input& input, std::initializer_list<Product> products) {
     const bool quantised =
         std::any_of(products.begin(), products.end(), [](const Product& p) { return is_quantised(p.matrix->type); });
     const bool sums = std::any_of(products.begin(), products.end(),
                                   [](const Product& p) { return reads_activation_sums(p.matrix->type); });
-    for (int t = 0; quantised && t < input.n; ++t) {
-        uint8_t* row = quantised_.data() + size_t(t) * size_t(input.cols) * kernels_.activation_bytes;
-        kernels_.quantise_row(input.x + int64_t(t) * input.cols, row, scales_.data() + int64_t(t) * (input.cols / 32),
-                              input.cols);
-        if (sums) kernels_.sum_activations(row, input.cols, sums_.data() + t * n_activation_sums(input.cols));
-    }
+    if (quantised) quantise(input, sums);
+    const TimedPart timed(profile_, part);
     int64_t total = 0;
     for (const Product& p : products) total += p.matrix->rows;
-    constexpr int64_t kGrain = 16;  // rows
+    constexpr int64_t kGrain = 16;  // rows: a panel of engine/kernels/panel_products.inl.h, at most
     pool_.for_rows(total, kGrain, [&](int64_t begin, int64_t end, int) {
         int64_t first = 0;  // of this matrix, among the rows of all
         for (const Product& p : products) {
@@ -181,8 +214,11 @@ void Transformer::multiply(const Input& input, std::initializer_list<Product> pr
 
 // rows: (n, n_heads, head_dim), of the next n positions. Attention turns the queries on from there: see Rope.
 void Transformer::rotate(const Rope& rope, float* rows, int n, int n_heads) const {
-    for (int t = 0; t < n; ++t)
-        for (int h = 0; h < n_heads; ++h, rows += c_.head_dim) rope.turn_inside_chunk(cache_.position() + t, rows);
+    const TimedPart timed(profile_, ForwardPart::rope);
+    for_tokens(n, [&](int64_t t) {
+        float* head = rows + t * n_heads * c_.head_dim;
+        for (int h = 0; h < n_heads; ++h, head += c_.head_dim) rope.turn_inside_chunk(cache_.position() + t, head);
+    });
 }
 
 }  // namespace strata

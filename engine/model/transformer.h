@@ -9,6 +9,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/kv/attention.h"
 #include "engine/kv/kv_cache.h"
+#include "engine/model/forward_profile.h"
 #include "engine/model/model.h"
 #include "engine/model/weights.h"
 
@@ -36,6 +37,7 @@ public:
         attention_.reserve(positions);
     }
     uint64_t scratch_bytes() const;
+    void profile(ForwardProfile* profile) { profile_ = profile; }  // nullptr: none; must outlive its use
 
 private:
     struct Product {
@@ -47,17 +49,28 @@ private:
         int n, cols;
     };
 
+    // fn(t) for the tokens 0 to n - 1: on all threads, where there are enough tokens to wake them for.
+    template <class Fn>
+    void for_tokens(int n, Fn&& fn) const {
+        pool_.for_rows(n, kTokenGrain, [&](int64_t begin, int64_t end, int) {
+            for (int64_t t = begin; t < end; ++t) fn(t);
+        });
+    }
+    static constexpr int kTokenGrain = 4;
+
     void embed(std::span<const int> tokens);
     AttentionLayer attention_layer(int layer) const;
     void rotate(const Rope& rope, float* rows, int n, int n_heads) const;
     void add_bias(const std::vector<float>& bias, float* rows, int n) const;
     void normalise_rows(const std::vector<float>& weight, float* rows, int n, int64_t width) const;
+    void activate(int n);
     void add_to_residual(const std::vector<float>& post_norm, int n);
     void attention_part(const LayerWeights& w, int layer, int n);
     void feed_forward_part(const LayerWeights& w, int n);
     // The residual stream, normalised where there is a weight.
     const float* normalised(const std::vector<float>& weight, int n);
-    void multiply(const Input& input, std::initializer_list<Product> products);
+    void quantise(const Input& input, bool sums);
+    void multiply(ForwardPart part, const Input& input, std::initializer_list<Product> products);
 
     const ModelConfig& c_;
     const Weights& w_;
@@ -66,6 +79,7 @@ private:
     ThreadPool& pool_;
     Rope rope_, local_rope_;
     Attention attention_;
+    ForwardProfile* profile_ = nullptr;
 
     std::vector<float> x_;            // (kMaxBatch, d_model): the residual stream
     std::vector<float> normed_;       // (kMaxBatch, d_model)

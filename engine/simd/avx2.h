@@ -21,6 +21,7 @@ struct Avx2 {
         __m128 v;
     };
     using Activation = int8_t;
+    using Level = int8_t;
     struct Weights32 {
         __m256i q;
     };
@@ -36,6 +37,14 @@ struct Avx2 {
     struct Shorts {
         __m256i v;
     };
+    static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    struct PanelBlock {  // [columns / 4][row][4 columns]
+        alignas(64) uint8_t bytes[kPanelRows * 32];
+    };
+    struct PanelInts {
+        __m256i v;
+    };
+    using PanelF32 = F32;
 
     static F32 splat(float x) { return {_mm256_set1_ps(x)}; }
     static F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
@@ -106,7 +115,7 @@ struct Avx2 {
             _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(packed, 4), packed), _mm256_set1_epi8(15));
         return {_mm256_sub_epi8(nibbles, _mm256_set1_epi8(8))};
     }
-    static Weights32 load_activations(const Activation* x) { return load_weights(x); }
+    static Weights32 load_levels(const Level* x) { return load_weights(x); }
     // |w| times x with the sign of w: sums of two products stay below 2^15, so nothing saturates.
     static Ints dot(Weights32 w, const Activation* x) {
         const __m256i signed_x = _mm256_sign_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), w.q);
@@ -151,7 +160,7 @@ struct Avx2 {
     }
     static Bytes add(Bytes a, Bytes b) { return {_mm_add_epi8(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {_mm_shuffle_epi8(table.v, codes.v)}; }
-    static void store_activations(Activation* out, Bytes a) { store16(out, a.v); }
+    static void store_levels(Level* out, Bytes a) { store16(out, a.v); }
 
     static Bytes32 load_bytes32(const void* p) { return {_mm256_loadu_si256(static_cast<const __m256i*>(p))}; }
     static Bytes32 load_codes(const void* p) {
@@ -206,7 +215,54 @@ struct Avx2 {
     static Shorts sub(Shorts a, Shorts b) { return {_mm256_sub_epi16(a.v, b.v)}; }
     static Ints dot(Shorts a, Shorts b) { return {_mm256_madd_epi16(a.v, b.v)}; }
 
-private:
+    static void store_packing(Weights32 w, uint8_t* out) { store32(out, w.q); }
+    static void pack(const uint8_t* rows, PanelBlock* out) {
+        __m256i words[8];
+        transpose8(rows, words);
+        for (int i = 0; i < 8; ++i) store32(out->bytes + i * 32, words[i]);
+    }
+    // As dot: |w| times x with the sign of w.
+    template <class Loaded, int kTokens, int kFirst, int kColumns>
+    static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
+        __m256i acc[kTokens];
+        for (int t = 0; t < kTokens; ++t) acc[t] = _mm256_setzero_si256();
+        for (int c = kFirst; c < kFirst + kColumns; c += 4) {
+            const __m256i word = load32(w.bytes + c * kPanelRows), magnitude = _mm256_abs_epi8(word);
+            for (int t = 0; t < kTokens; ++t) {
+                const __m256i signed_x =
+                    _mm256_sign_epi8(_mm256_set1_epi32(load_unaligned<int>(x + t * stride + c)), word);
+                const __m256i pairs = _mm256_maddubs_epi16(magnitude, signed_x);
+                acc[t] = _mm256_add_epi32(acc[t], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+            }
+        }
+        for (int t = 0; t < kTokens; ++t) dots[t].v = acc[t];
+    }
+    static PanelInts add(PanelInts a, PanelInts b) { return {_mm256_add_epi32(a.v, b.v)}; }
+    static PanelF32 to_float(PanelInts a) { return {_mm256_cvtepi32_ps(a.v)}; }
+    static PanelF32 load_lanes(const float* p) { return load(p); }
+    static PanelF32 splat_lanes(float x) { return splat(x); }
+
+protected:
+    static __m256i load32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+    static void store32(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+    // (8, 32) bytes to the four bytes of each row at columns 4i, for each i.
+    static void transpose8(const uint8_t* rows, __m256i (&out)[8]) {
+        __m256i a[8], b[8];
+        for (int i = 0; i < 8; ++i) a[i] = load32(rows + i * 32);
+        for (int i = 0; i < 8; i += 2) {
+            b[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
+            b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
+        }
+        for (int i = 0; i < 8; i += 4)
+            for (int j = 0; j < 2; ++j) {
+                a[i + 2 * j] = _mm256_unpacklo_epi64(b[i + j], b[i + j + 2]);
+                a[i + 2 * j + 1] = _mm256_unpackhi_epi64(b[i + j], b[i + j + 2]);
+            }
+        for (int i = 0; i < 4; ++i) {
+            out[i] = _mm256_permute2x128_si256(a[i], a[i + 4], 0x20);
+            out[i + 4] = _mm256_permute2x128_si256(a[i], a[i + 4], 0x31);
+        }
+    }
     static __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
     static void store16(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
     static short half_bits(const void* p) { return load_unaligned<short>(p); }

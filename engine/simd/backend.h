@@ -3,8 +3,12 @@
 // F32 is eight floats in every backend. Ints holds the partial sums of one exact dot product of 32 small integers,
 // those of values 0-15 apart from those of 16-31. Float4 is four floats, one for each of four rows or tokens.
 // Activation is how one quantised activation (an integer in -127..127) is stored, as suits the backend's
-// multiplication. Bytes are sixteen, Bytes32 thirty-two, Shorts sixteen 16-bit integers in an order of the backend's
-// own.
+// multiplication: 32 of them may share what the dot product needs besides. Bytes are sixteen, Bytes32 thirty-two,
+// Shorts sixteen 16-bit integers in an order of the backend's own. A Level is how an integer lies that is multiplied
+// with many activations.
+//
+// Panels: kPanelRows rows of weights side by side, whose dot products with one token are the lanes of one PanelInts, so
+// that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -15,8 +19,9 @@ template <class S>
 concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typename S::Weights32 w,
                                typename S::Ints ints, const float* f, float* out, const uint16_t* half,
                                const uint8_t* bytes, int8_t* q, const int8_t* table, const typename S::Activation* x,
-                               typename S::Activation* x_out, typename S::Bytes b, typename S::Bytes32 b32,
-                               typename S::Shorts shorts) {
+                               typename S::Activation* x_out, typename S::Level* level, typename S::Bytes b,
+                               typename S::Bytes32 b32, typename S::Shorts shorts, typename S::PanelBlock* panel,
+                               typename S::PanelInts dots[4], typename S::PanelF32 lanes, uint8_t* packing) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
     { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
     { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float
@@ -43,10 +48,11 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template butterfly<4>(v) } -> std::same_as<typename S::F32>;
 
     {S::quantise32(f, 1.0f, x_out)};  // x[i] = nearest integer of f[i] * scale, ties to even
-    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;      // 32 int8
-    { S::load_nibbles(bytes) } -> std::same_as<typename S::Weights32>;  // 16 bytes, low nibbles first, each minus 8
-    { S::load_activations(x) } -> std::same_as<typename S::Weights32>;  // 32 of them
-    { S::dot(w, x) } -> std::same_as<typename S::Ints>;                 // exact
+    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;  // 32 int8
+    // 16 bytes, low nibbles first, each minus 8: to something that dot and store_packing take as well.
+    { S::dot(S::load_nibbles(bytes), x) } -> std::same_as<typename S::Ints>;
+    { S::load_levels(level) } -> std::same_as<typename S::Weights32>;  // 32 of them
+    { S::dot(w, x) } -> std::same_as<typename S::Ints>;                // exact
     { S::add(ints, ints) } -> std::same_as<typename S::Ints>;
     { S::sums(ints, ints, ints, ints) } -> std::same_as<typename S::Float4>;  // four finished dots, as floats
     { S::splat4(1.0f) } -> std::same_as<typename S::Float4>;
@@ -65,7 +71,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template field<1>(b, 1) } -> std::same_as<typename S::Bytes>;
     { S::add(b, b) } -> std::same_as<typename S::Bytes>;
     { S::look_up(b, b) } -> std::same_as<typename S::Bytes>;  // the entries of a, a table, at b, which are 0-15
-    {S::store_activations(x_out, b)};                         // bytes as int8
+    {S::store_levels(level, b)};                              // bytes as int8
 
     // What unpacks weights, 32 at a time.
     { S::load_bytes32(bytes) } -> std::same_as<typename S::Bytes32>;
@@ -90,6 +96,21 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::add(shorts, shorts) } -> std::same_as<typename S::Shorts>;
     { S::sub(shorts, shorts) } -> std::same_as<typename S::Shorts>;
     { S::dot(shorts, shorts) } -> std::same_as<typename S::Ints>;  // exact
+
+    {S::store_packing(w, packing)};  // 32 bytes of one row, as pack takes them
+    {S::pack(packing, panel)};       // (kPanelRows, 32) of them to one block
+    // Loaded: what the rows that were packed were loaded as. Dots of the block's rows with tokens whose activations lie
+    // `stride` apart; with columns 0-15 or 16-31 alone.
+    {S::template panel_dots<typename S::Weights32, 4, 0, 32>(*panel, x, 1, dots)};
+    {S::template panel_dots<typename S::Weights32, 4, 0, 16>(*panel, x, 1, dots)};
+    {S::template panel_dots<typename S::Weights32, 4, 16, 16>(*panel, x, 1, dots)};
+    { S::add(dots[0], dots[0]) } -> std::same_as<typename S::PanelInts>;
+    { S::to_float(dots[0]) } -> std::same_as<typename S::PanelF32>;
+    { S::load_lanes(f) } -> std::same_as<typename S::PanelF32>;
+    { S::splat_lanes(1.0f) } -> std::same_as<typename S::PanelF32>;
+    { S::mul(lanes, lanes) } -> std::same_as<typename S::PanelF32>;
+    { S::add(lanes, lanes) } -> std::same_as<typename S::PanelF32>;
+    {S::store(out, lanes)};
 };
 
 }  // namespace strata

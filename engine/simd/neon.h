@@ -21,6 +21,7 @@ struct Neon {
         float32x4_t v;
     };
     using Activation = int8_t;
+    using Level = int8_t;
     struct Weights32 {
         int8x16_t lo, hi;
     };
@@ -36,6 +37,14 @@ struct Neon {
     struct Shorts {
         int16x8_t lo, hi;
     };
+    static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    struct PanelBlock {  // [columns / 4][row][4 columns]
+        uint8_t bytes[kPanelRows * 32];
+    };
+    struct PanelInts {
+        int32x4_t lo, hi;
+    };
+    using PanelF32 = F32;
 
     static F32 splat(float x) { return {vdupq_n_f32(x), vdupq_n_f32(x)}; }
     static F32 load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
@@ -99,7 +108,7 @@ struct Neon {
         return {vsubq_s8(vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15))), bias),
                 vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(packed, 4)), bias)};
     }
-    static Weights32 load_activations(const Activation* x) { return load_weights(x); }
+    static Weights32 load_levels(const Level* x) { return load_weights(x); }
     static Ints dot(Weights32 w, const Activation* x) {
         return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))};
     }
@@ -144,7 +153,7 @@ struct Neon {
     }
     static Bytes add(Bytes a, Bytes b) { return {vaddq_u8(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {vqtbl1q_u8(table.v, codes.v)}; }
-    static void store_activations(Activation* out, Bytes a) { vst1q_s8(out, vreinterpretq_s8_u8(a.v)); }
+    static void store_levels(Level* out, Bytes a) { vst1q_s8(out, vreinterpretq_s8_u8(a.v)); }
 
     static Bytes32 load_bytes32(const void* p) {
         const uint8_t* bytes = static_cast<const uint8_t*>(p);
@@ -198,7 +207,51 @@ struct Neon {
     static Shorts sub(Shorts a, Shorts b) { return {vsubq_s16(a.lo, b.lo), vsubq_s16(a.hi, b.hi)}; }
     static Ints dot(Shorts a, Shorts b) { return {dot8(a.lo, b.lo), dot8(a.hi, b.hi)}; }
 
-private:
+    static void store_packing(Weights32 w, uint8_t* out) {
+        vst1q_u8(out, vreinterpretq_u8_s8(w.lo));
+        vst1q_u8(out + 16, vreinterpretq_u8_s8(w.hi));
+    }
+    static void pack(const uint8_t* rows, PanelBlock* out) {
+        for (int r = 0; r < kPanelRows; r += 4)
+            for (int c = 0; c < 32; c += 16) {
+                uint32x4_t a[4];
+                for (int i = 0; i < 4; ++i) a[i] = vreinterpretq_u32_u8(vld1q_u8(rows + (r + i) * 32 + c));
+                const uint64x2_t low01 = vreinterpretq_u64_u32(vzip1q_u32(a[0], a[1])),
+                                 low23 = vreinterpretq_u64_u32(vzip1q_u32(a[2], a[3])),
+                                 high01 = vreinterpretq_u64_u32(vzip2q_u32(a[0], a[1])),
+                                 high23 = vreinterpretq_u64_u32(vzip2q_u32(a[2], a[3]));
+                const uint64x2_t words[4] = {vzip1q_u64(low01, low23), vzip2q_u64(low01, low23),
+                                             vzip1q_u64(high01, high23), vzip2q_u64(high01, high23)};
+                for (int i = 0; i < 4; ++i)
+                    vst1q_u8(out->bytes + (c + 4 * i) * kPanelRows + r * 4, vreinterpretq_u8_u64(words[i]));
+            }
+    }
+    template <class Loaded, int kTokens, int kFirst, int kColumns>
+    static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
+        PanelInts acc[kTokens];
+        for (int t = 0; t < kTokens; ++t) acc[t] = {vdupq_n_s32(0), vdupq_n_s32(0)};
+        for (int c = kFirst; c < kFirst + kColumns; c += 4) {
+            const int8_t* word = reinterpret_cast<const int8_t*>(w.bytes) + c * kPanelRows;
+            const int8x16_t lo = vld1q_s8(word), hi = vld1q_s8(word + 16);
+            for (int t = 0; t < kTokens; ++t) {
+                const int8x16_t four = vreinterpretq_s8_s32(vdupq_n_s32(load_unaligned<int32_t>(x + t * stride + c)));
+                acc[t].lo = vaddq_s32(acc[t].lo, fours(lo, four));
+                acc[t].hi = vaddq_s32(acc[t].hi, fours(hi, four));
+            }
+        }
+        for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
+    }
+    static PanelInts add(PanelInts a, PanelInts b) { return {vaddq_s32(a.lo, b.lo), vaddq_s32(a.hi, b.hi)}; }
+    static PanelF32 to_float(PanelInts a) { return {vcvtq_f32_s32(a.lo), vcvtq_f32_s32(a.hi)}; }
+    static PanelF32 load_lanes(const float* p) { return load(p); }
+    static PanelF32 splat_lanes(float x) { return splat(x); }
+
+protected:
+    // Sums of four products each.
+    static int32x4_t fours(int8x16_t a, int8x16_t b) {
+        const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), high = vmull_high_s8(a, b);
+        return vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high));
+    }
     static uint16_t half_bits(const void* p) { return load_unaligned<uint16_t>(p); }
     static uint16x8_t load_u16(const uint16_t* p) {
         return vreinterpretq_u16_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(p)));

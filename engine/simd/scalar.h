@@ -20,6 +20,7 @@ struct Scalar {
         float lane[4];
     };
     using Activation = int8_t;
+    using Level = int8_t;
     struct Weights32 {
         int8_t q[32];
     };
@@ -35,6 +36,14 @@ struct Scalar {
     struct Shorts {
         int16_t s[16];
     };
+    static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    struct PanelBlock {
+        uint8_t bytes[kPanelRows * 32];  // (rows, 32)
+    };
+    struct PanelInts {
+        int32_t lane[kPanelRows];
+    };
+    using PanelF32 = F32;
 
     template <class Op>
     static F32 each(F32 a, F32 b, Op op) {
@@ -121,7 +130,7 @@ struct Scalar {
         }
         return w;
     }
-    static Weights32 load_activations(const Activation* x) { return load_weights(x); }
+    static Weights32 load_levels(const Level* x) { return load_weights(x); }
     static Ints dot(Weights32 w, const Activation* x) {
         Ints ints{0, 0};
         for (int i = 0; i < 16; ++i) {
@@ -175,7 +184,7 @@ struct Scalar {
         for (uint8_t& b : codes.b) b = table.b[b];
         return codes;
     }
-    static void store_activations(Activation* out, Bytes a) { std::memcpy(out, a.b, sizeof a.b); }
+    static void store_levels(Level* out, Bytes a) { std::memcpy(out, a.b, sizeof a.b); }
 
     static Bytes32 load_bytes32(const void* p) { return load_unaligned<Bytes32>(p); }
     static Bytes32 load_codes(const void* p) {
@@ -259,6 +268,28 @@ struct Scalar {
         for (int i = 0; i < 16; ++i) ints.first += a.s[i] * b.s[i];
         return ints;
     }
+
+    static void store_packing(Weights32 w, uint8_t* out) { std::memcpy(out, w.q, sizeof w.q); }
+    static void pack(const uint8_t* rows, PanelBlock* out) { std::memcpy(out->bytes, rows, sizeof out->bytes); }
+    template <class Loaded, int kTokens, int kFirst, int kColumns>
+    static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
+        for (int t = 0; t < kTokens; ++t, x += stride)
+            for (int r = 0; r < kPanelRows; ++r) {
+                dots[t].lane[r] = 0;
+                for (int i = kFirst; i < kFirst + kColumns; ++i) dots[t].lane[r] += int8_t(w.bytes[r * 32 + i]) * x[i];
+            }
+    }
+    static PanelInts add(PanelInts a, PanelInts b) {
+        for (int r = 0; r < kPanelRows; ++r) a.lane[r] += b.lane[r];
+        return a;
+    }
+    static PanelF32 to_float(PanelInts a) {
+        PanelF32 out;
+        for (int r = 0; r < kPanelRows; ++r) out.lane[r] = float(a.lane[r]);
+        return out;
+    }
+    static PanelF32 load_lanes(const float* p) { return load(p); }
+    static PanelF32 splat_lanes(float x) { return splat(x); }
 
 private:
     static float half(const void* p) { return half_to_float(load_unaligned<uint16_t>(p)); }

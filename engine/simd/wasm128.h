@@ -10,6 +10,14 @@
 
 namespace strata {
 
+// Constants of the innermost loops: V8 builds a constant anew at every use, in three instructions, but loads it in one.
+// "volatile" keeps compilers from knowing it.
+namespace wasm_constants {
+inline const volatile v128_t kLowNibbles = wasm_i8x16_const_splat(15), kEights = wasm_i8x16_const_splat(8);
+inline const volatile v128_t kHalfBits = wasm_i32x4_const_splat(int(0x8fffe000));
+inline const volatile v128_t kHalfScale = wasm_f32x4_const_splat(0x1p112f);
+}  // namespace wasm_constants
+
 struct Wasm128 {
     static constexpr const char* kName = "wasm128";
     static constexpr int kTileTokens = 2;
@@ -22,6 +30,7 @@ struct Wasm128 {
         v128_t v;
     };
     using Activation = int16_t;
+    using Level = int16_t;
     struct Weights32 {
         v128_t q[4];  // as int16
     };
@@ -37,13 +46,24 @@ struct Wasm128 {
     struct Shorts {
         v128_t lo, hi;
     };
+    static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    struct PanelBlock {
+        union {
+            uint8_t bytes[kPanelRows * 32];
+            int16_t pairs[16][kPanelRows][2];  // [columns / 2][row][2 columns]
+        };
+    };
+    struct PanelInts {
+        v128_t lo, hi;
+    };
+    using PanelF32 = F32;
 
     static F32 splat(float x) { return {wasm_f32x4_splat(x), wasm_f32x4_splat(x)}; }
     static F32 load(const float* p) { return {wasm_v128_load(p), wasm_v128_load(p + 4)}; }
     static F32 load_half(const uint16_t* p) {
         const v128_t h = wasm_v128_load(p);
-        return {half_bits_to_float(wasm_u32x4_extend_low_u16x8(h)),
-                half_bits_to_float(wasm_u32x4_extend_high_u16x8(h))};
+        return {half_bits_to_float(wasm_i32x4_shl(wasm_i32x4_extend_low_i16x8(h), 13)),
+                half_bits_to_float(wasm_i32x4_shl(wasm_i32x4_extend_high_i16x8(h), 13))};
     }
     static F32 load_bfloat(const uint16_t* p) {
         const v128_t b = wasm_v128_load(p);
@@ -106,13 +126,13 @@ struct Wasm128 {
             {wasm_i16x8_load8x8(q), wasm_i16x8_load8x8(q + 8), wasm_i16x8_load8x8(q + 16), wasm_i16x8_load8x8(q + 24)}};
     }
     static Weights32 load_nibbles(const uint8_t* p) {
-        const v128_t packed = wasm_v128_load(p), bias = wasm_i8x16_splat(8);
-        const v128_t low = wasm_i8x16_sub(wasm_v128_and(packed, wasm_i8x16_splat(15)), bias);
+        const v128_t packed = wasm_v128_load(p), bias = wasm_constants::kEights;
+        const v128_t low = wasm_i8x16_sub(wasm_v128_and(packed, wasm_constants::kLowNibbles), bias);
         const v128_t high = wasm_i8x16_sub(wasm_u8x16_shr(packed, 4), bias);
         return {{wasm_i16x8_extend_low_i8x16(low), wasm_i16x8_extend_high_i8x16(low), wasm_i16x8_extend_low_i8x16(high),
                  wasm_i16x8_extend_high_i8x16(high)}};
     }
-    static Weights32 load_activations(const Activation* x) {
+    static Weights32 load_levels(const Level* x) {
         return {{wasm_v128_load(x), wasm_v128_load(x + 8), wasm_v128_load(x + 16), wasm_v128_load(x + 24)}};
     }
     static Ints dot(Weights32 w, const Activation* x) {
@@ -132,7 +152,12 @@ struct Wasm128 {
         return {wasm_f32x4_make(*a, *b, *c, *d)};
     }
     static Float4 gather_half4(const void* a, const void* b, const void* c, const void* d) {
-        return {half_bits_to_float(wasm_i32x4_make(half_bits(a), half_bits(b), half_bits(c), half_bits(d)))};
+        v128_t high = wasm_i32x4_splat(0);
+        high = wasm_v128_load16_lane(a, high, 1);
+        high = wasm_v128_load16_lane(b, high, 3);
+        high = wasm_v128_load16_lane(c, high, 5);
+        high = wasm_v128_load16_lane(d, high, 7);
+        return {half_bits_to_float(wasm_i32x4_shr(high, 3))};
     }
     static Float4 mul(Float4 a, Float4 b) { return {wasm_f32x4_mul(a.v, b.v)}; }
     static Float4 add(Float4 a, Float4 b) { return {wasm_f32x4_add(a.v, b.v)}; }
@@ -158,11 +183,12 @@ struct Wasm128 {
     template <int kShift>
     static Bytes field(Bytes a, int mask) {
         const v128_t shifted = kShift < 0 ? wasm_i16x8_shl(a.v, -kShift) : wasm_u16x8_shr(a.v, kShift);
-        return {wasm_v128_and(shifted, wasm_i8x16_splat(int8_t(mask)))};
+        const v128_t low_nibbles = wasm_constants::kLowNibbles;
+        return {wasm_v128_and(shifted, mask == 15 ? low_nibbles : wasm_i8x16_splat(int8_t(mask)))};
     }
     static Bytes add(Bytes a, Bytes b) { return {wasm_i8x16_add(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {wasm_i8x16_swizzle(table.v, codes.v)}; }
-    static void store_activations(Activation* out, Bytes a) {
+    static void store_levels(Level* out, Bytes a) {
         wasm_v128_store(out, wasm_i16x8_extend_low_i8x16(a.v));
         wasm_v128_store(out + 8, wasm_i16x8_extend_high_i8x16(a.v));
     }
@@ -222,12 +248,54 @@ struct Wasm128 {
     static Shorts sub(Shorts a, Shorts b) { return {wasm_i16x8_sub(a.lo, b.lo), wasm_i16x8_sub(a.hi, b.hi)}; }
     static Ints dot(Shorts a, Shorts b) { return {wasm_i32x4_dot_i16x8(a.lo, b.lo), wasm_i32x4_dot_i16x8(a.hi, b.hi)}; }
 
-private:
-    static int half_bits(const void* p) { return load_unaligned<uint16_t>(p); }
+    static void store_packing(Weights32 w, uint8_t* out) {
+        wasm_v128_store(out, wasm_i8x16_narrow_i16x8(w.q[0], w.q[1]));
+        wasm_v128_store(out + 16, wasm_i8x16_narrow_i16x8(w.q[2], w.q[3]));
+    }
+    static void pack(const uint8_t* rows, PanelBlock* out) {
+        for (int r = 0; r < kPanelRows; r += 4)
+            for (int c = 0; c < 32; c += 8) {
+                v128_t a[4];
+                for (int i = 0; i < 4; ++i) a[i] = wasm_i16x8_load8x8(rows + (r + i) * 32 + c);
+                transpose4(a);
+                for (int i = 0; i < 4; ++i) wasm_v128_store(out->pairs[c / 2 + i][r], a[i]);
+            }
+    }
+    template <class Loaded, int kTokens, int kFirst, int kColumns>
+    static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
+        PanelInts acc[kTokens];
+        for (int t = 0; t < kTokens; ++t) acc[t] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+#pragma clang loop unroll(disable)
+        for (int c = kFirst; c < kFirst + kColumns; c += 2) {
+            const v128_t lo = wasm_v128_load(w.pairs[c / 2][0]), hi = wasm_v128_load(w.pairs[c / 2][4]);
+            for (int t = 0; t < kTokens; ++t) {
+                const v128_t pair = wasm_v128_load32_splat(x + t * stride + c);
+                acc[t].lo = wasm_i32x4_add(acc[t].lo, wasm_i32x4_dot_i16x8(lo, pair));
+                acc[t].hi = wasm_i32x4_add(acc[t].hi, wasm_i32x4_dot_i16x8(hi, pair));
+            }
+        }
+        for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
+    }
+    static PanelInts add(PanelInts a, PanelInts b) { return {wasm_i32x4_add(a.lo, b.lo), wasm_i32x4_add(a.hi, b.hi)}; }
+    static PanelF32 to_float(PanelInts a) { return {wasm_f32x4_convert_i32x4(a.lo), wasm_f32x4_convert_i32x4(a.hi)}; }
+    static PanelF32 load_lanes(const float* p) { return load(p); }
+    static PanelF32 splat_lanes(float x) { return splat(x); }
+
+protected:
+    // Of 32-bit words.
+    static void transpose4(v128_t (&a)[4]) {
+        const v128_t low01 = wasm_i32x4_shuffle(a[0], a[1], 0, 4, 1, 5),
+                     low23 = wasm_i32x4_shuffle(a[2], a[3], 0, 4, 1, 5);
+        const v128_t high01 = wasm_i32x4_shuffle(a[0], a[1], 2, 6, 3, 7),
+                     high23 = wasm_i32x4_shuffle(a[2], a[3], 2, 6, 3, 7);
+        a[0] = wasm_i64x2_shuffle(low01, low23, 0, 2);
+        a[1] = wasm_i64x2_shuffle(low01, low23, 1, 3);
+        a[2] = wasm_i64x2_shuffle(high01, high23, 0, 2);
+        a[3] = wasm_i64x2_shuffle(high01, high23, 1, 3);
+    }
+    // h: half-precision bits 13 bits up, with their sign extended.
     static v128_t half_bits_to_float(v128_t h) {
-        const v128_t magnitude = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x7fff)), 13);
-        const v128_t sign = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x8000)), 16);
-        return wasm_v128_or(wasm_f32x4_mul(magnitude, wasm_f32x4_splat(0x1p112f)), sign);
+        return wasm_f32x4_mul(wasm_v128_and(h, wasm_constants::kHalfBits), wasm_constants::kHalfScale);
     }
     template <int kDistance>
     static v128_t butterfly4(v128_t a) {

@@ -62,11 +62,11 @@ class EveryBackend : public testing::TestWithParam<const Kernels*> {};
 TEST_P(EveryBackend, MatmulHasTheBitsOfScalarAtEverySize) {
     for (const TensorType type : kAllTensorTypes) {
         const int64_t block = tensor_traits(type).block_values;
-        for (const int64_t rows : {1, 3, 4, 9})
+        for (const int64_t rows : {1, 3, 4, 9, 37})
             for (const int64_t blocks : {1, 2, 3, 5, 8, 33}) {
                 const int64_t cols = block == 1 ? blocks * 7 + blocks % 3 : block * blocks;
                 const auto w = random_weights(type, size_t(rows * cols));
-                for (const int64_t tokens : {1, 2, 4, 5, 7}) {
+                for (const int64_t tokens : {1, 2, 4, 5, 7, 8, 11, 64, 70}) {
                     const auto x = reals(size_t(tokens * cols));
                     EXPECT_EQ(product(scalar(), type, w, x, rows, cols, 0, rows),
                               product(*GetParam(), type, w, x, rows, cols, 0, rows))
@@ -78,7 +78,7 @@ TEST_P(EveryBackend, MatmulHasTheBitsOfScalarAtEverySize) {
 
 // What makes results independent of batches and threads: rows and tokens may be grouped in any way.
 TEST_P(EveryBackend, MatmulDoesNotDependOnHowRowsAndTokensAreGrouped) {
-    constexpr int64_t kRows = 23, kCols = 512, kTokens = 9;
+    constexpr int64_t kRows = 23, kCols = 512 * 3, kTokens = 13;
     for (const TensorType type : kAllTensorTypes) {
         const auto w = random_weights(type, kRows * kCols);
         const auto x = reals(kTokens * kCols);

@@ -24,6 +24,8 @@ for (const [engine, threads] of [
   ['engine-st', 1],
   ['engine-mt', 1],
   ['engine-mt', 2],
+  ['engine-st-relaxed', 1],
+  ['engine-mt-relaxed', 2],
 ] as const) {
   test(`${engine}, ${threads} thread(s)`, async ({ page }) => {
     const headers = { 'Cross-Origin-Embedder-Policy': 'require-corp' };
@@ -42,6 +44,7 @@ for (const [engine, threads] of [
       },
       { engine, threads, memory: agreed.memory, tokens: agreed.tokens },
     );
-    expect(result).toEqual({ signature: agreed.signature, digest: agreed.digest, threads, simd: 'wasm128' });
+    const simd = engine.endsWith('relaxed') ? 'wasm-relaxed' : 'wasm128';
+    expect(result).toEqual({ signature: agreed.signature, digest: agreed.digest, threads, simd });
   });
 }

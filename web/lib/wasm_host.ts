@@ -1,6 +1,7 @@
 // Where the WebAssembly engine comes from in a browser.
 import { threads } from 'wasm-feature-detect';
 import type { CreateEngineModule, EngineModule } from '../../wasm/engine_module';
+import { relaxedSimdWorks } from './relaxed_simd';
 import { StrataError } from './types';
 
 /** Gives the engine its module; tests in node bring their own. */
@@ -11,7 +12,10 @@ export interface EngineHost {
   instantiate(threads: number): Promise<EngineModule>;
 }
 
-/** `folder`: the URL where engine-st.mjs, engine-mt.mjs and their .wasm files are served, with a slash at the end. */
+/**
+ * `folder`: the URL where engine-st.mjs, engine-mt.mjs, what they need and, where they were built, the same with
+ * "-relaxed" are served, with a slash at the end.
+ */
 export function webHost(folder: string): EngineHost {
   // Threads share memory, which browsers allow on cross-origin isolated pages only.
   const canThread = async () => self.crossOriginIsolated && (await threads());
@@ -19,14 +23,29 @@ export function webHost(folder: string): EngineHost {
     maxThreads: async () => ((await canThread()) ? navigator.hardwareConcurrency : 1),
     async instantiate(count) {
       // Also for one thread: this is the module that the service worker keeps for use without network.
-      const glue = `${folder}${(await canThread()) ? 'engine-mt' : 'engine-st'}.mjs`;
+      const name = `${folder}${(await canThread()) ? 'engine-mt' : 'engine-st'}`;
       try {
-        // Imported by URL at run time: bundling would break how the glue finds its own worker and .wasm file.
-        const { default: create } = (await import(/* @vite-ignore */ glue)) as { default: CreateEngineModule };
-        return await create({ locateFile: (file) => folder + file, mainScriptUrlOrBlob: glue, threads: count });
+        const create = await importGlue(name, await relaxedSimdWorks());
+        return await create.module({
+          locateFile: (file) => folder + file,
+          mainScriptUrlOrBlob: create.glue,
+          threads: count,
+        });
       } catch (error) {
-        throw new StrataError('internal', `The engine could not be started from ${glue}: ${String(error)}`);
+        throw new StrataError('internal', `The engine could not be started from ${name}.mjs: ${String(error)}`);
       }
     },
   };
+}
+
+/** Imported by URL at run time: bundling would break how the glue finds its own worker and .wasm file. */
+async function importGlue(name: string, relaxed: boolean): Promise<{ glue: string; module: CreateEngineModule }> {
+  const glue = `${name}${relaxed ? '-relaxed' : ''}.mjs`;
+  try {
+    const { default: module } = (await import(/* @vite-ignore */ glue)) as { default: CreateEngineModule };
+    return { glue, module };
+  } catch (error) {
+    if (relaxed) return importGlue(name, false); // it was not built
+    throw error;
+  }
 }

@@ -2,10 +2,10 @@
 
 namespace strata {
 
-extern const Kernels kNeonKernels, kScalarKernels;
+extern const Kernels kWasmRelaxedKernels, kScalarKernels;
 
 std::span<const Kernels* const> available_kernels() {
-    static constexpr const Kernels* kAll[] = {&kNeonKernels, &kScalarKernels};
+    static constexpr const Kernels* kAll[] = {&kWasmRelaxedKernels, &kScalarKernels};
     return kAll;
 }
 
