@@ -771,8 +771,8 @@ test('inspect: metadata, shape, weights and memory per token', () => {
     /q8_0 +816 +816/,
     /hq4_0 +432 +432/,
     /turbo_kv_4b +\d+ +\d+/,
-    /quality +818 +\d{6,}/,
-    /max +434 +\d{6,}/,
+    /quality +819 +\d{6,}/,
+    /max +435 +\d{6,}/,
   ])
     assert.match(stdout, part);
   assert.doesNotMatch(stdout, /blk\.0/);

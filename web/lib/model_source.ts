@@ -101,7 +101,7 @@ export async function readStart(
   const urls = filesOfModel(fileAddress(source.url));
   const facts = await hubFacts(urls, signal);
   const response = await ask(urls[0]!, signal, { Range: `bytes=0-${count - 1}` });
-  const bytes = await firstBytes(response.body!.getReader(), count);
+  const bytes = await firstBytes(response.body!.getReader(), count, urls[0]!);
   const whole = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
   const length = response.status === 200 ? response.headers.get('content-length') : undefined;
   const known = facts.get(urls[0]!)?.bytes ?? ((whole ?? length) ? Number(whole ?? length) : undefined);
@@ -112,11 +112,17 @@ export async function readStart(
 }
 
 /** Also of a server that knows no ranges, and begins to send everything. */
-async function firstBytes(reader: ReadableStreamDefaultReader<Uint8Array>, count: number): Promise<Uint8Array> {
+async function firstBytes(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  count: number,
+  url: string,
+): Promise<Uint8Array> {
   const bytes = new Uint8Array(count);
   let size = 0;
   while (size < count) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(() => {
+      throw new StrataError('network', `The connection was lost while the header of ${url} was read. Try again.`);
+    });
     if (done) break;
     const wanted = value.subarray(0, count - size);
     bytes.set(wanted, size);
