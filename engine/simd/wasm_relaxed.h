@@ -25,7 +25,7 @@ struct WasmRelaxed : Wasm128 {
         int8_t magnitude[32];
         int8_t mask[32];
         int32_t negative[2];     // magnitudes where x < 0: among the first 16, the last 16
-        int32_t nibble_bias[2];  // -8 times the sum of x, likewise
+        int32_t nibble_bias[2];  // -8 times the sum of x, likewise; and both
         int32_t nibble_bias_all, unused[3];
     };
     static_assert(sizeof(Block) == 32 * sizeof(Activation));
@@ -77,16 +77,13 @@ struct WasmRelaxed : Wasm128 {
                 relaxed_dot(wasm_v128_xor(w.hi, wasm_v128_load(b.mask + 16)), wasm_v128_load(b.magnitude + 16),
                             wasm_v128_load32_zero(&b.negative[1]))};
     }
+    // All of it in `first`: types of nibbles have no groups of 16. Sums of four products fit 16 bits.
     static Ints dot(Nibbles32 w, const Activation* x) {
         const Block& b = block_of(x);
-#ifndef FORM32
         const v128_t pairs = wasm_i16x8_add(relaxed_dot_pairs(wasm_v128_load(b.x), w.lo),
                                             relaxed_dot_pairs(wasm_v128_load(b.x + 16), w.hi));
         return {wasm_i32x4_add(wasm_i32x4_extadd_pairwise_i16x8(pairs), wasm_v128_load32_zero(&b.nibble_bias_all)),
                 wasm_i32x4_splat(0)};
-#endif
-        return {relaxed_dot(wasm_v128_load(b.x), w.lo, wasm_v128_load32_zero(&b.nibble_bias[0])),
-                relaxed_dot(wasm_v128_load(b.x + 16), w.hi, wasm_v128_load32_zero(&b.nibble_bias[1]))};
     }
     using Wasm128::dot;
     static Weights32 weights(Bytes32 a) { return {a.lo, a.hi}; }
@@ -142,35 +139,22 @@ private:
     template <int kTokens, int kFirst, int kColumns>
     static void nibble_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
-#ifdef FORM32
-        for (int t = 0; t < kTokens; ++t) acc[t] = start<kFirst, kColumns>(block_of(x + t * stride).nibble_bias);
-#else
         for (int t = 0; t < kTokens; ++t) acc[t] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
-#endif
 #pragma clang loop unroll(disable)
         for (int c = kFirst; c < kFirst + kColumns; c += 4) {
             const v128_t lo = wasm_v128_load(w.bytes + c * kPanelRows),
                          hi = wasm_v128_load(w.bytes + c * kPanelRows + 16);
             for (int t = 0; t < kTokens; ++t) {
                 const v128_t four = wasm_v128_load32_splat(block_of(x + t * stride).x + c);
-#ifdef FORM32
-                acc[t].lo = relaxed_dot(four, lo, acc[t].lo);
-                acc[t].hi = relaxed_dot(four, hi, acc[t].hi);
-#else
                 acc[t].lo = wasm_i16x8_add(acc[t].lo, relaxed_dot_pairs(four, lo));
                 acc[t].hi = wasm_i16x8_add(acc[t].hi, relaxed_dot_pairs(four, hi));
-#endif
             }
         }
-#ifdef FORM32
-        for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
-#else
         for (int t = 0; t < kTokens; ++t) {
             const PanelInts bias = start<kFirst, kColumns>(block_of(x + t * stride).nibble_bias);
             dots[t] =
                 add({wasm_i32x4_extadd_pairwise_i16x8(acc[t].lo), wasm_i32x4_extadd_pairwise_i16x8(acc[t].hi)}, bias);
         }
-#endif
     }
     template <int kFirst, int kColumns>
     static PanelInts start(const int32_t (&halves)[2]) {

@@ -25,7 +25,7 @@ export function webHost(folder: string): EngineHost {
       // Also for one thread: this is the module that the service worker keeps for use without network.
       const name = `${folder}${(await canThread()) ? 'engine-mt' : 'engine-st'}`;
       try {
-        const create = await importGlue(name, await relaxedSimdWorks());
+        const create = await importGlue(name, relaxedSimdWorks());
         return await create.module({
           locateFile: (file) => folder + file,
           mainScriptUrlOrBlob: create.glue,

@@ -9,11 +9,16 @@ import {
   type PrecacheEntry,
   precacheAndRoute,
 } from 'workbox-precaching';
+import { relaxedSimdWorks } from '../lib/relaxed_simd';
 import type { ServiceWorkerCall } from './messages';
 
 declare const self: ServiceWorkerGlobalScope;
 
-const files = self.__WB_MANIFEST as PrecacheEntry[]; // the build puts the list here
+const built = self.__WB_MANIFEST as PrecacheEntry[]; // the build puts the list here
+// Of the two engines of each kind, the one that this browser will choose.
+const isRelaxed = (entry: PrecacheEntry) => /^engine\/engine-..-relaxed\./.test(entry.url);
+const relaxed = built.some(isRelaxed) && relaxedSimdWorks();
+const files = built.filter((entry) => !/^engine\/engine-../.test(entry.url) || isRelaxed(entry) === relaxed);
 
 // Kept when they are used or asked for, not with the app: a first visit downloads one engine, and the models once.
 interface Extra {
@@ -22,7 +27,7 @@ interface Extra {
   always: boolean; // false: only for pages that are not isolated
 }
 const isModel = (entry: PrecacheEntry) => entry.url.endsWith('.gguf');
-const isExtra = (entry: PrecacheEntry) => isModel(entry) || entry.url.startsWith('engine/engine-st.');
+const isExtra = (entry: PrecacheEntry) => isModel(entry) || entry.url.startsWith('engine/engine-st');
 const extras = files.filter(isExtra).map((entry): Extra => {
   const address = new URL(entry.url, self.location.href).href;
   return { address, key: `${address}?revision=${entry.revision}`, always: isModel(entry) };
