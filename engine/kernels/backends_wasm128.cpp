@@ -2,10 +2,10 @@
 
 namespace strata {
 
-extern const Kernels kWasm128Kernels, kScalarKernels;
+extern const Kernels kWasm128Kernels;
 
 std::span<const Kernels* const> available_kernels() {
-    static constexpr const Kernels* kAll[] = {&kWasm128Kernels, &kScalarKernels};
+    static constexpr const Kernels* kAll[] = {&kWasm128Kernels};
     return kAll;
 }
 

@@ -2,10 +2,10 @@
 
 namespace strata {
 
-extern const Kernels kWasmRelaxedKernels, kScalarKernels;
+extern const Kernels kWasmRelaxedKernels;
 
 std::span<const Kernels* const> available_kernels() {
-    static constexpr const Kernels* kAll[] = {&kWasmRelaxedKernels, &kScalarKernels};
+    static constexpr const Kernels* kAll[] = {&kWasmRelaxedKernels};
     return kAll;
 }
 

@@ -123,7 +123,7 @@ struct Kernels {
     MatmulFn matmul(TensorType type) const;
 };
 
-// The backends that this build has and this machine can run, best first; the last one is "scalar".
+// The backends that this build has and this machine can run, best first; outside the browser the last one is "scalar".
 std::span<const Kernels* const> available_kernels();
 const Kernels* find_kernels(std::string_view name);  // nullptr: not here
 inline const Kernels& best_kernels() { return *available_kernels()[0]; }

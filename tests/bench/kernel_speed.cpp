@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "tests/engine/random_blocks.h"
+
 int main(int argc, char** argv) {
     using namespace strata;
     const double seconds = argc > 1 ? std::atof(argv[1]) : 0.3;

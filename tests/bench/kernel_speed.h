@@ -1,5 +1,4 @@
-// How fast the matrix products of one table of kernels are, on one thread: for tests/bench/kernel_speed.cpp and the
-// WebAssembly module's `kernelSpeed`.
+// How fast the matrix products of one table of kernels are, on one thread: for tests/bench/kernel_speed.cpp.
 #pragma once
 #include <algorithm>
 #include <chrono>
