@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "engine/eval/recall.h"
 
 namespace strata::cli {
 

@@ -4,7 +4,6 @@ import { signed, table } from '../quality/markdown.mjs';
 import { meanAndError } from '../quality/measure.mjs';
 
 const trainedLength = 2048;
-const windows = 40;
 const bounds = [0, 16, 64, 128, 256, 512, 768, 1024, 1280, 1536, 1792, 2047];
 const contexts = [64, 128, 256, 512, 1024, 1984];
 const stride = 64;
@@ -20,14 +19,14 @@ const kit = {
 const novel = (text) => basename(text, '.txt');
 const perplexity = ({ mean, error }) => `${Math.exp(mean).toFixed(2)} ± ${(Math.exp(mean) * error).toFixed(2)}`;
 
-function scores({ measurements, model }, text, chunk, step, tokens) {
-  const args = ['--text', text, '--protocol', 'chunks', '--ctx', chunk, '--stride', step, '--max-tokens', tokens];
+function scores({ measurements, model }, text, chunk, step, more = []) {
+  const args = ['--text', text, '--protocol', 'chunks', '--ctx', chunk, '--stride', step, ...more];
   return measurements.run('ppl', model, [...args.map(String), '--kv', 'exact'], { scores: true }).scores;
 }
 
 function byPosition(report) {
   const rows = report.texts.map((text) => {
-    const all = scores(report, text, trainedLength, trainedLength, windows * trainedLength);
+    const all = scores(report, text, trainedLength, trainedLength);
     const perWindow = trainedLength - 1; // the first token of a window is not predicted
     const between = (from, to) => all.filter((_, i) => i % perWindow >= from && i % perWindow < to);
     const cells = bounds.slice(1).map((to, i) => Math.exp(meanAndError(between(bounds[i], to)).mean).toFixed(2));
@@ -39,7 +38,8 @@ function byPosition(report) {
 
 function cutShort(report) {
   const rows = report.texts.flatMap((text) => {
-    const last = (context) => scores(report, text, context + stride, stride, contexts.at(-1) + targets).slice(-targets);
+    const last = (context) =>
+      scores(report, text, context + stride, stride, ['--max-tokens', contexts.at(-1) + targets]).slice(-targets);
     const full = last(contexts.at(-1));
     const measured = contexts.map((context) => {
       const these = last(context);
@@ -58,9 +58,9 @@ function cutShort(report) {
 export function proseSection(report) {
   return `## Perplexity of held-out prose
 
-Three novels that were never trained on. \`strata ppl MODEL --text NOVEL --kv exact --protocol chunks --ctx ${trainedLength} --stride ${trainedLength} --max-tokens ${windows * trainedLength}\`:
-the first ${windows} windows of ${trainedLength.toLocaleString('en-US')} tokens, each from an empty memory, by position in the window. *Kit*: what its README says of PyTorch
-with the unrounded weights, on ${windows} windows spread over the whole novel.
+Three novels that were never trained on. \`strata ppl MODEL --text NOVEL --kv exact --protocol chunks --ctx ${trainedLength} --stride ${trainedLength}\`: the whole
+novel in windows of ${trainedLength.toLocaleString('en-US')} tokens, each from an empty memory, by position in the window. *Kit*: what its README says of PyTorch with the
+unrounded weights, on 40 windows spread over the novel.
 
 ${byPosition(report)}
 
