@@ -18,6 +18,11 @@ else()
   set(thread_link_options)
 endif()
 
+# npm puts the programs of its packages first in PATH, and emcc would link with npm's binaryen in place of its own: the
+# glue then has other names for the module's imports than the module.
+string(REGEX REPLACE "[^:]*node_modules/\\.bin:?" "" path_without_npm "$ENV{PATH}")
+set_property(GLOBAL PROPERTY RULE_LAUNCH_LINK "${CMAKE_COMMAND} -E env \"PATH=${path_without_npm}\"")
+
 engine_library(engine ${thread_options})
 
 function(engine_module name)
