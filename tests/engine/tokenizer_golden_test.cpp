@@ -83,7 +83,9 @@ void expect_digests(const Tokenizer& tokenizer, const json& expected, const std:
         ASSERT_GE(digests.size(), 10u);
         int different = 0;
         for (uint32_t block = 0; block < digests.size(); ++block) {
-            const auto encode = [&, special = special](const std::string& text) { return tokenizer.encode(text, special); };
+            const auto encode = [&, special = special](const std::string& text) {
+                return tokenizer.encode(text, special);
+            };
             if (generated.digest(block, encode) == digests[block]) continue;
             if (++different == 1) ADD_FAILURE() << name << ", " << key << ": block " << block << " differs";
         }
