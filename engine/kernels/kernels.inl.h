@@ -138,13 +138,6 @@ struct KernelsFor {
         return static_cast<const Activation*>(a.x_quantised) + token * a.cols;
     }
 
-    // (0 + 2) + (1 + 3): how the four sums of a row are put together.
-    static float sum4(Float4 v) {
-        float lane[4];
-        S::store4(lane, v);
-        return (lane[0] + lane[2]) + (lane[1] + lane[3]);
-    }
-
     // One row and one token; lane i sums the blocks b with b % 4 == i.
     template <class Rows>
     static void one_row(const Rows& rows, const MatmulArgs& a, int64_t row, int token) {
@@ -170,7 +163,7 @@ struct KernelsFor {
             for (int64_t i = 0; i < left; ++i) scales[i] = rows.scale(row, b + i) * x_scales[b + i];
             acc = S::add(acc, S::mul(dots, S::load4(scales)));
         }
-        a.out[token * a.out_stride + row] = sum4(acc);
+        a.out[token * a.out_stride + row] = QuadProductsFor<S>::sum4(acc);
     }
 
     // One row and four tokens; the same sums, with a lane for each token. Where fewer tokens are left, the last one is

@@ -2,12 +2,10 @@
 // were made), and the promises of a conversation on each of them.
 #include <gtest/gtest.h>
 
-#include <cinttypes>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
-#include "engine/base/hash.h"
 #include "engine/engine.h"
+#include "tests/engine/golden_rows.h"
 #include "tests/engine/test_files.h"
 #include "tests/engine/tiny_models.h"
 
@@ -24,35 +22,10 @@ struct Tolerance {
 };
 Tolerance tolerance_of(const std::string& type) { return type == "F32" ? Tolerance{1e-3, 1e-3} : Tolerance{.25, .05}; }
 
-struct Golden {
-    nlohmann::json header;
-    std::vector<float> rows;  // (types, positions, n_vocab)
-};
-Golden read_golden(const std::string& name) {
-    const std::string path = "tests/golden/architectures/" + name;
-    const auto bytes = read_file(path + ".bin");
-    Golden golden{nlohmann::json::parse(read_file(path + ".json")), std::vector<float>(bytes.size() / sizeof(float))};
-    std::memcpy(golden.rows.data(), bytes.data(), bytes.size());
-    return golden;
-}
-
 TensorType type_named(const std::string& name) {
     uint32_t number = 0;
     while (!tensor_traits(number) || name != tensor_traits(number)->name) ++number;
     return tensor_traits(number)->type;
-}
-
-std::string hex(uint64_t number) {
-    char text[20];
-    std::snprintf(text, sizeof text, "%016" PRIx64, number);
-    return text;
-}
-
-double deviation_of(std::span<const float> row) {
-    double mean = 0, squares = 0;
-    for (const float x : row) mean += double(x) / double(row.size());
-    for (const float x : row) squares += (double(x) - mean) * (double(x) - mean);
-    return std::sqrt(squares / double(row.size()));
 }
 
 struct OpenModel {
@@ -70,7 +43,7 @@ OpenModel open_tiny(const TinyModel& tiny, TensorType type) {
 class Architectures : public testing::TestWithParam<TinyModel> {};
 
 TEST_P(Architectures, LogitsAreLlamaCpps) {
-    const Golden golden = read_golden(GetParam().name);
+    const GoldenRows golden = read_golden("architectures/" + GetParam().name);
     const std::vector<int> tokens = golden.header["tokens"], positions = golden.header["positions"];
     const std::vector<std::string> types = golden.header["types"], hashes = golden.header["model_fnv1a"];
     const size_t n_vocab = golden.header["n_vocab"];
@@ -79,8 +52,7 @@ TEST_P(Architectures, LogitsAreLlamaCpps) {
         SCOPED_TRACE(types[type]);
         const OpenModel open = open_tiny(GetParam(), type_named(types[type]));
         ASSERT_TRUE(open.model);
-        ASSERT_EQ(hex(fnv1a(bytes_of(open.bytes))), hashes[type])
-            << "the model is not the one llama.cpp was asked about";
+        ASSERT_EQ(golden_hash(open.bytes), hashes[type]) << "the model is not the one llama.cpp was asked about";
         SessionOptions options;
         options.kv = {KvType::fp32, KvType::fp32, 0, 0};
         options.threads = 2;

@@ -2,13 +2,11 @@
 // were made); and what is refused.
 #include <gtest/gtest.h>
 
-#include <cinttypes>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
-#include "engine/base/hash.h"
 #include "engine/engine.h"
 #include "engine/kernels/kernels.h"
+#include "tests/engine/golden_rows.h"
 #include "tests/engine/tensor_type_models.h"
 #include "tests/engine/test_files.h"
 
@@ -25,19 +23,6 @@ Tolerance tolerance_of(TypedPart part, TensorType type) {
     return {.25, .05};
 }
 
-std::string hex(uint64_t number) {
-    char text[20];
-    std::snprintf(text, sizeof text, "%016" PRIx64, number);
-    return text;
-}
-
-double deviation_of(std::span<const float> row) {
-    double mean = 0, squares = 0;
-    for (const float x : row) mean += double(x) / double(row.size());
-    for (const float x : row) squares += (double(x) - mean) * (double(x) - mean);
-    return std::sqrt(squares / double(row.size()));
-}
-
 std::string lower(std::string text) {
     for (char& c : text) c = char(std::tolower(static_cast<unsigned char>(c)));
     return text;
@@ -46,11 +31,7 @@ std::string lower(std::string text) {
 class TensorTypes : public testing::TestWithParam<TensorType> {};
 
 TEST_P(TensorTypes, LogitsAreLlamaCpps) {
-    const std::string path = "tests/golden/tensor_types/" + lower(tensor_traits(GetParam()).name);
-    const auto golden = nlohmann::json::parse(read_file(path + ".json"));
-    const auto bytes = read_file(path + ".bin");
-    std::vector<float> rows(bytes.size() / sizeof(float));
-    std::memcpy(rows.data(), bytes.data(), bytes.size());
+    const auto [golden, rows] = read_golden("tensor_types/" + lower(tensor_traits(GetParam()).name));
     const std::vector<int> positions = golden["positions"];
     const std::vector<std::string> parts = golden["parts"], hashes = golden["model_fnv1a"];
     const size_t n_vocab = golden["n_vocab"];
@@ -63,7 +44,7 @@ TEST_P(TensorTypes, LogitsAreLlamaCpps) {
         const TypedPart part = kTypedParts[i];
         ASSERT_EQ(parts[i], name_of(part));
         const std::string file = TypedModel::make(part, GetParam());
-        ASSERT_EQ(hex(fnv1a(bytes_of(file))), hashes[i]) << "the model is not the one llama.cpp was asked about";
+        ASSERT_EQ(golden_hash(file), hashes[i]) << "the model is not the one llama.cpp was asked about";
         const auto model = Model::open(bytes_of(file));
         ASSERT_TRUE(model) << model.error().message;
         SessionOptions options;

@@ -3,14 +3,9 @@
 //   node make_architectures.mjs --only gemma2      one model
 //   node make_architectures.mjs --check            computes again and compares with the committed files; writes nothing
 // The models are made by our own tool, which CMake builds: --tool build/native/tiny_model
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import * as goldenFile from './golden_file.mjs';
-import { openReference, settings } from './reference.mjs';
+import { MadeModels, runTool } from './made_models.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -24,50 +19,13 @@ const { values: options } = parseArgs({
 // Inside the window of layers that have one, at its end and beyond; at the ends of tiles and of a chunk of positions.
 const positions = [0, 39, 40, 64, 130, 255, 256, 299];
 
-const run = (...arguments_) => execFileSync(options.tool, arguments_, { encoding: 'utf8' }).trim();
-const { models, tokens, context } = JSON.parse(run());
-const folder = mkdtempSync(join(tmpdir(), 'tiny-models-'));
-
-/** The logits of `positions`, and the hash of the model that gave them. */
-async function rowsOf(name, type) {
-  const path = join(folder, `${name}-${type}.gguf`);
-  const hash = run(name, type, path);
-  const reference = await openReference(path, context, type.startsWith('Q4'));
-  const rows = [];
-  let position = 0;
-  for await (const row of reference.evaluate(tokens)) if (positions.includes(position++)) rows.push(row);
-  await reference.close();
-  rmSync(path);
-  return { hash, rows, engine: reference.engine };
+const { models, tokens, context } = JSON.parse(runTool(options.tool));
+const made = new MadeModels({ tool: options.tool, context, tokens, positions, check: options.check });
+const types = options.types.split(',');
+for (const model of models) {
+  if (options.only && !options.only.split(',').includes(model)) continue;
+  const each = types.map((type) => ({ names: [model, type], mayRepack: type.startsWith('Q4') }));
+  await made.deliver(`architectures/${model}`, each, { types });
 }
-
-function largestDifference(name, values) {
-  const committed = goldenFile.read(name).values;
-  if (committed.length !== values.length) throw new Error(`${committed.length} numbers; now ${values.length}`);
-  return values.reduce((most, value, i) => Math.max(most, Math.abs(value - committed[i])), 0);
-}
-
-async function makeModel(model) {
-  const types = options.types.split(',');
-  const made = [];
-  for (const type of types) made.push(await rowsOf(model, type));
-  const values = Float32Array.from(made.flatMap(({ rows }) => rows.flatMap((row) => [...row])));
-  if (values.some((value) => !Number.isFinite(value))) throw new Error(`${model}: logits are not finite`);
-  const name = `architectures/${model}`;
-  if (options.check) return console.log(`${name}: max difference ${largestDifference(name, values).toExponential(2)}`);
-  const header = {
-    engine: made[0].engine,
-    settings,
-    n_vocab: made[0].rows[0].length,
-    positions,
-    tokens,
-    types,
-    model_fnv1a: made.map(({ hash }) => hash),
-  };
-  goldenFile.write(name, header, values);
-  console.log(`${name}: written`);
-}
-
-for (const model of models) if (!options.only || options.only.split(',').includes(model)) await makeModel(model);
-rmSync(folder, { recursive: true });
+made.close();
 process.exit(0); // node-llama-cpp leaves handles open

@@ -42,7 +42,7 @@ export function recallSection(report) {
   const exact = results.filter(({ policy }) => policy === 'exact');
   return `## Recall
 
-The ${results.filter(({ policy }) => policy === 'exact').reduce((n, result) => n + result.n, 0)} questions of the kit's \`eval/recall.jsonl\`, 20 in each cell, percent answered to the letter by greedy decoding. Prose: five confusable
+The ${sum(exact, 'n')} questions of the kit's \`eval/recall.jsonl\`, 20 in each cell, percent answered to the letter by greedy decoding. Prose: five confusable
 facts in a novel. Conversation: three facts, then pasted passages. \`delete:128\` sees the newest 128 tokens only.
 \`strata recall MODEL --ask QUESTIONS --kv-list ${memories.join(',')}\`; llama.cpp by \`tests/peers/llama/make_recall.mjs\`. A cell's standard error is up to 11.
 

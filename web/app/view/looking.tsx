@@ -8,6 +8,7 @@ import { nameOf } from '../state/model_name';
 import { type Looking, look, stopLooking } from '../state/models';
 import { presets } from '../state/settings';
 import { text } from '../strings';
+import { Facts } from './facts';
 
 export function LookingAt({ at }: { at: Looking }) {
   const words = text.model;
@@ -108,14 +109,7 @@ function Plan({ plan, address }: { plan: ModelPlan; address: string }) {
           ? words.runs(plan.presets.quality?.tokens ?? plan.presets.exact?.tokens ?? 0)
           : words.runsNot(plan.weightBytes + plan.workingBytes + plan.windowBytes, plan.tabBytes)}
       </p>
-      <dl class="facts">
-        {facts.map(([name, fact]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{fact}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={facts} />
       {plan.runs && (
         <p class="answers">
           <button type="button" class="btn primary" onClick={() => void openUrl(address)}>

@@ -5,6 +5,7 @@ import { chat } from '../state/app';
 import { kept, look, looking, stopLooking, suggestions } from '../state/models';
 import { dialog } from '../state/ui';
 import { text } from '../strings';
+import { Facts } from './facts';
 import { KeptModels } from './kept_models';
 import { LookingAt } from './looking';
 import { OwnModel } from './own_model';
@@ -31,7 +32,7 @@ export function ModelDialog() {
           <div class="row">
             <b>{model.name}</b>
           </div>
-          <Facts info={model.info} />
+          <FactsInUse info={model.info} />
         </section>
       )}
       <KeptModels />
@@ -61,7 +62,7 @@ export function ModelDialog() {
   );
 }
 
-function Facts({ info }: { info: ModelInfo }) {
+function FactsInUse({ info }: { info: ModelInfo }) {
   const { factNames } = text.model;
   const template =
     info.template.origin === 'file' ? text.model.templateFile : text.model.templateFallback(info.template.name);
@@ -73,14 +74,5 @@ function Facts({ info }: { info: ModelInfo }) {
     [factNames.template, template],
     [factNames.engine, text.model.engine(info.simd, info.threads)],
   ];
-  return (
-    <dl class="facts">
-      {facts.map(([name, fact]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{fact}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts facts={facts} />;
 }
