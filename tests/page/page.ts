@@ -54,6 +54,27 @@ export async function answerTo(page: Page, words: string): Promise<string> {
   return answers(page).last().innerText();
 }
 
+/**
+ * Looks at every frame of the page from its next opening on: what is shown for a few tenths of a second is over before
+ * Playwright asks again. Returns what tells whether an element with such a text has been visible.
+ */
+export async function watchFor(page: Page, selector: string, pattern: RegExp): Promise<() => Promise<boolean>> {
+  await page.addInitScript(
+    ({ selector, source }) => {
+      const pattern = new RegExp(source);
+      const look = () => {
+        for (const element of document.querySelectorAll(selector))
+          if (pattern.test(element.textContent ?? '') && element.checkVisibility({ visibilityProperty: true }))
+            document.documentElement.dataset.seen = source;
+        requestAnimationFrame(look);
+      };
+      look();
+    },
+    { selector, source: pattern.source },
+  );
+  return () => page.evaluate((source) => document.documentElement.dataset.seen === source, pattern.source);
+}
+
 export async function atRest(page: Page): Promise<void> {
   await expect(sendButton(page)).toBeVisible({ timeout: 60_000 });
 }

@@ -14,6 +14,7 @@ import {
   plant,
   questions,
   said,
+  watchFor,
 } from './page';
 
 test('after a reload the conversation is there, and its memory is restored without reading', async ({ page }) => {
@@ -77,8 +78,9 @@ for (const damage of ['one bit is wrong', 'the end is missing', 'nothing is ther
       const spoilt = { ...kept, memory: memory.slice(0, length) };
       await result(db.transaction('snapshots', 'readwrite').objectStore('snapshots').put(spoilt, id));
     }, damage);
+    const readAgain = await watchFor(page, '.reading b', /^Re-reading [\d,]+ of [\d,]+ tokens/);
     await page.reload();
-    await expect(page.getByText(/^Re-reading [\d,]+ of [\d,]+ tokens/)).toBeVisible();
+    await expect.poll(readAgain).toBe(true);
     await atRest(page);
     await expect(page.getByRole('alert')).toBeHidden();
     expect(await answerTo(page, 'What is my name?')).toContain('Robert');

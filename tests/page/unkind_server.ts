@@ -7,7 +7,7 @@ export interface Mood {
   status?: number;
   cors?: boolean; // default: true
   ranges?: boolean; // default: true
-  dropAfter?: number; // bytes of a response, then the connection breaks
+  dropAfter?: number; // bytes of a response; when they have arrived, the connection breaks
   flip?: number; // position of a byte that arrives wrong
   end?: number; // the file ends here, and the server thinks that is right
   announce?: number; // bytes that it promises, and does not have
@@ -23,6 +23,7 @@ export interface UnkindServer {
 }
 
 const pieceBytes = 64 * 1024;
+const arrivalMs = 300;
 
 export async function serveUnkindly(files: Record<string, Buffer>): Promise<UnkindServer> {
   const server: Server = createServer(async (request, response) => {
@@ -51,7 +52,10 @@ export async function serveUnkindly(files: Record<string, Buffer>): Promise<Unki
     response.writeHead(range ? 206 : 200, headers);
     for (let at = from; at < to && !response.destroyed; at += pieceBytes) {
       const piece = file.subarray(at, Math.min(at + pieceBytes, to));
-      if (mood.dropAfter !== undefined && at - from >= mood.dropAfter) return void response.destroy();
+      if (mood.dropAfter !== undefined && at - from >= mood.dropAfter) {
+        await new Promise((arrived) => setTimeout(arrived, arrivalMs)); // a browser drops what it has not handed on
+        return void response.destroy();
+      }
       await new Promise<void>((written) => response.write(piece, () => written()));
       entry.sent += piece.length;
       const { bytesPerSecond } = range?.[2] ? {} : unkind.mood; // may change on the way; a look at the header is quick

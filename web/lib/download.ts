@@ -44,7 +44,7 @@ export async function download(url: string, file: KeptFile, options: DownloadOpt
     } catch (error) {
       saveIfPossible(file);
       throwIfAborted(signal, 'kept');
-      if (!(error instanceof Dropped)) throw asQuota(error, options.name, file);
+      if (!(error instanceof Dropped)) throw error;
       failures = file.position > before ? 1 : failures + 1;
       if (failures >= mostFailures) throw error.reason;
       await wait(firstWaitMs * 2 ** (failures - 1), signal);
@@ -189,7 +189,8 @@ const wrongLength = (name: string, announced: number, expected: number) =>
     `The server announces ${count(announced)} bytes for ${name}, but the hub lists ${count(expected)}. Try again later.`,
   );
 
-function asQuota(error: unknown, name: string, { position }: KeptFile): unknown {
+/** A full disk may show wherever the file or its journal is opened, written or completed. */
+export function asQuota(error: unknown, name: string, position: number): unknown {
   if (!(error instanceof DOMException && error.name === 'QuotaExceededError')) return error;
   return new StrataError(
     'quota',

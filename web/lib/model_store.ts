@@ -1,5 +1,5 @@
 // Downloads models into this device's keeping (kept_models.ts). Only for workers.
-import { type DownloadOptions, download } from './download';
+import { asQuota, type DownloadOptions, download } from './download';
 import { fileAddress, filesOfModel, hubFacts } from './hub';
 import type { Journal } from './journal';
 import { KeptFile } from './kept_file';
@@ -64,18 +64,22 @@ async function keepFile(about: Pick<Journal, 'url' | 'model' | 'name'>, options:
   return withLock(key, options, async () => {
     const arrived = await blobOf(key); // another tab was faster
     if (arrived) return arrived.blob;
-    const file = await openFile(key, about);
+    let file: KeptFile | undefined;
     try {
+      file = await openFile(key, about);
+      const { entry } = file;
       await download(about.url, file, {
         name: about.name,
         expected: options.expected,
         signal,
         reserve: (bytes) => reserve(bytes + options.rest(), about.name),
-        onProgress: () => onFile(file.entry),
+        onProgress: () => onFile(entry),
       });
-      onFile(file.entry, true);
+      onFile(entry, true);
+    } catch (error) {
+      throw asQuota(error, about.name, file?.position ?? 0);
     } finally {
-      file.close();
+      file?.close();
     }
     const kept = await blobOf(key);
     if (!kept) throw new StrataError('internal', `${about.name} was downloaded, and is not there.`);
