@@ -79,14 +79,17 @@ struct Kernels {
     // x += y, both (n)
     void (*add)(float* x, const float* y, int64_t n);
 
-    // scores[i] = query . rows[i]: as a float matmul; and, for integers, summed over the blocks of 32 in order.
-    void (*scores_f32)(const float* query, const float* rows, int n_rows, int head_dim, float* scores);
+    // scores[i * stride + r] = queries[i] . rows[r] for n queries (n, head_dim): as a float matmul.
+    void (*scores_f32)(const float* queries, int n, const float* rows, int n_rows, int head_dim, float* scores,
+                       int64_t stride);
+    // scores[i] = query . rows[i], summed over the blocks of 32 in order.
     void (*scores_i8)(const void* query, const float* query_scales, StagedRows rows, int n_rows, int head_dim,
                       float* scores);
     // scores (n >= 1) become exp(score - *largest), whose sum goes to *sum.
     void (*softmax_block)(float* scores, int n, float* largest, float* sum);
-    // out (head_dim) += weights[i] * rows[i], i in order
-    void (*accumulate)(const float* weights, const float* rows, int n_rows, int head_dim, float* out);
+    // out[i * out_stride + c] += weights[i * weights_stride + r] * rows[r][c] for n queries, r in order
+    void (*accumulate)(const float* weights, int64_t weights_stride, int n, const float* rows, int n_rows, int head_dim,
+                       float* out, int64_t out_stride);
 
     // KV rows of n values in all, made ready: see engine/kv/row_format.h for the layouts.
     void (*stage_f16)(const uint8_t* rows, int64_t n, float* out);
@@ -99,6 +102,8 @@ struct Kernels {
     // Tiles (engine/formats/tile.h).
     // As encode_tile there, bit for bit. scratch: (64, head_dim) floats.
     void (*encode_tile)(const float* x, int head_dim, int masked, float* scratch, uint8_t* header, uint8_t* codes);
+    // In place, x (head_dim): engine/formats/hadamard.h, bit for bit. head_dim: a multiple of 8.
+    void (*rotate)(float* x, int head_dim);
     // x (head_dim) to one Activation each, padded with zeros to padded_head_dim(head_dim), and one scale for all:
     // largest magnitude / 127.
     void (*quantise_query)(const float* x, int head_dim, void* query, float* scale);

@@ -18,11 +18,13 @@ namespace strata {
 template <SimdBackend S>
 struct KernelsFor {
     using F32 = typename S::F32;
+    using Pair = typename S::Pair;
     using Float4 = typename S::Float4;
     using Ints = typename S::Ints;
     using Weights32 = typename S::Weights32;
     using Activation = typename S::Activation;
-    static constexpr int kLanes = F32::kLanes;
+    using PanelF32 = typename S::PanelF32;
+    static constexpr int kLanes = F32::kLanes, kWideLanes = S::kPanelRows;
 
     // ---- matrix products with float weights ---------------------------------------------------------------------
 
@@ -30,12 +32,14 @@ struct KernelsFor {
         const float* w;
         int64_t cols;
         F32 load(int64_t row, int64_t col) const { return S::load(w + row * cols + col); }
+        Pair load_pair(int64_t row, int64_t col) const { return S::load_pair(w + row * cols + col); }
         float one(int64_t row, int64_t col) const { return load_unaligned<float>(w + row * cols + col); }
     };
     struct RowsF16 {
         const uint16_t* w;
         int64_t cols;
         F32 load(int64_t row, int64_t col) const { return S::load_half(w + row * cols + col); }
+        Pair load_pair(int64_t row, int64_t col) const { return S::pair(load(row, col), load(row, col + kLanes)); }
         float one(int64_t row, int64_t col) const {
             return half_to_float(load_unaligned<uint16_t>(w + row * cols + col));
         }
@@ -44,6 +48,7 @@ struct KernelsFor {
         const uint16_t* w;
         int64_t cols;
         F32 load(int64_t row, int64_t col) const { return S::load_bfloat(w + row * cols + col); }
+        Pair load_pair(int64_t row, int64_t col) const { return S::pair(load(row, col), load(row, col + kLanes)); }
         float one(int64_t row, int64_t col) const {
             return bfloat_to_float(load_unaligned<uint16_t>(w + row * cols + col));
         }
@@ -52,31 +57,29 @@ struct KernelsFor {
     // R rows times T tokens, each with two chains of additions (even and odd vectors), which hide the latency of each.
     template <int R, int T, class Rows>
     static void tile_float(const Rows& rows, const MatmulArgs& a, int64_t row, int token) {
-        F32 even[R][T], odd[R][T];
+        Pair acc[R][T];
         for (int r = 0; r < R; ++r)
-            for (int t = 0; t < T; ++t) even[r][t] = odd[r][t] = S::splat(0);
+            for (int t = 0; t < T; ++t) acc[r][t] = S::pair(S::splat(0), S::splat(0));
         const float* x = a.x + token * a.cols;
-        const auto step = [&](F32(&acc)[R][T], int64_t i) {
-            F32 v[T];
-            for (int t = 0; t < T; ++t) v[t] = S::load(x + t * a.cols + i);
-            for (int r = 0; r < R; ++r) {
-                const F32 w = rows.load(row + r, i);
-                for (int t = 0; t < T; ++t) acc[r][t] = S::mul_add(w, v[t], acc[r][t]);
-            }
-        };
         int64_t i = 0;
         for (; i + 2 * kLanes <= a.cols; i += 2 * kLanes) {
-            step(even, i);
-            step(odd, i + kLanes);
-        }
-        if (i + kLanes <= a.cols) {
-            step(even, i);
-            i += kLanes;
+            Pair v[T];
+            for (int t = 0; t < T; ++t) v[t] = S::load_pair(x + t * a.cols + i);
+            for (int r = 0; r < R; ++r) {
+                const Pair w = rows.load_pair(row + r, i);
+                for (int t = 0; t < T; ++t) acc[r][t] = S::mul_add(w, v[t], acc[r][t]);
+            }
         }
         for (int r = 0; r < R; ++r)
             for (int t = 0; t < T; ++t) {
-                float sum = S::sum(S::add(even[r][t], odd[r][t]));
-                for (int64_t rest = i; rest < a.cols; ++rest) sum += rows.one(row + r, rest) * x[t * a.cols + rest];
+                F32 even = S::even(acc[r][t]);
+                int64_t rest = i;
+                if (rest + kLanes <= a.cols) {
+                    even = S::mul_add(rows.load(row + r, rest), S::load(x + t * a.cols + rest), even);
+                    rest += kLanes;
+                }
+                float sum = S::sum(S::add(even, S::odd(acc[r][t])));
+                for (; rest < a.cols; ++rest) sum += rows.one(row + r, rest) * x[t * a.cols + rest];
                 a.out[(token + t) * a.out_stride + row + r] = sum;
             }
     }
@@ -285,13 +288,20 @@ struct KernelsFor {
 
     // ---- attention ----------------------------------------------------------------------------------------------
 
-    // Rows of the cache lie in the first-level cache: four at a time share the loads of the query.
-    static void scores_f32(const float* query, const float* rows, int n_rows, int head_dim, float* scores) {
-        const MatmulArgs args{nullptr, head_dim, query, nullptr, nullptr, 1, scores, 0};
+    // Rows of the cache lie in the first-level cache: some at a time share the loads of some queries.
+    static void scores_f32(const float* queries, int n, const float* rows, int n_rows, int head_dim, float* scores,
+                           int64_t stride) {
+        const MatmulArgs args{nullptr, head_dim, queries, nullptr, nullptr, n, scores, stride};
         const RowsF32 view{rows, head_dim};
+        constexpr int R = S::kScoreRows, T = S::kScoreTokens;
         int r = 0;
-        for (; r + 4 <= n_rows; r += 4) tile_float<4, 1>(view, args, r, 0);
-        for (; r < n_rows; ++r) tile_float<1, 1>(view, args, r, 0);
+        for (; r + R <= n_rows; r += R) {
+            int t = 0;
+            for (; t + T <= n; t += T) tile_float<R, T>(view, args, r, t);
+            for (; t < n; ++t) tile_float<R, 1>(view, args, r, t);
+        }
+        for (; r < n_rows; ++r)
+            for (int t = 0; t < n; ++t) tile_float<1, 1>(view, args, r, t);
     }
 
     // A lane for each of four rows; blocks are summed in order. Where fewer rows are left, the last one is computed
@@ -342,25 +352,48 @@ struct KernelsFor {
         *sum = total;
     }
 
-    // kWide vectors of the output stay in registers while all rows pass by.
-    template <int kWide>
-    static void accumulate_columns(const float* weights, const float* rows, int n_rows, int head_dim, float* out) {
-        F32 acc[kWide];
-        for (int c = 0; c < kWide; ++c) acc[c] = S::load(out + c * kLanes);
-        for (int r = 0; r < n_rows; ++r, rows += head_dim) {
-            const F32 w = S::splat(weights[r]);
-            for (int c = 0; c < kWide; ++c) acc[c] = S::mul_add(w, S::load(rows + c * kLanes), acc[c]);
-        }
-        for (int c = 0; c < kWide; ++c) S::store(out + c * kLanes, acc[c]);
+    // kWide vectors of the outputs of Q queries stay in registers while all rows pass by.
+    template <int kWide, int Q>
+    static void accumulate_columns(const float* weights, int64_t weights_stride, const float* rows, int n_rows,
+                                   int head_dim, float* out, int64_t out_stride) {
+        PanelF32 acc[Q][kWide];
+        for (int q = 0; q < Q; ++q)
+            for (int c = 0; c < kWide; ++c) acc[q][c] = S::load_lanes(out + q * out_stride + c * kWideLanes);
+        for (int r = 0; r < n_rows; ++r, rows += head_dim)
+            for (int c = 0; c < kWide; ++c) {
+                const PanelF32 row = S::load_lanes(rows + c * kWideLanes);
+                for (int q = 0; q < Q; ++q)
+                    acc[q][c] = S::add(acc[q][c], S::mul(S::splat_lanes(weights[q * weights_stride + r]), row));
+            }
+        for (int q = 0; q < Q; ++q)
+            for (int c = 0; c < kWide; ++c) S::store(out + q * out_stride + c * kWideLanes, acc[q][c]);
     }
 
-    static void accumulate(const float* weights, const float* rows, int n_rows, int head_dim, float* out) {
+    template <int Q>
+    static void accumulate_some(const float* weights, int64_t weights_stride, const float* rows, int n_rows,
+                                int head_dim, float* out, int64_t out_stride) {
+        constexpr int kSome = S::kSumVectors / Q * kWideLanes < 64 ? S::kSumVectors / Q : 64 / kWideLanes;
         int d = 0;
-        for (; d + 4 * kLanes <= head_dim; d += 4 * kLanes)
-            accumulate_columns<4>(weights, rows + d, n_rows, head_dim, out + d);
-        for (; d + kLanes <= head_dim; d += kLanes) accumulate_columns<1>(weights, rows + d, n_rows, head_dim, out + d);
+        for (; d + kSome * kWideLanes <= head_dim; d += kSome * kWideLanes)
+            accumulate_columns<kSome, Q>(weights, weights_stride, rows + d, n_rows, head_dim, out + d, out_stride);
+        for (; d + kWideLanes <= head_dim; d += kWideLanes)
+            accumulate_columns<1, Q>(weights, weights_stride, rows + d, n_rows, head_dim, out + d, out_stride);
         for (; d < head_dim; ++d)
-            for (int r = 0; r < n_rows; ++r) out[d] += weights[r] * rows[r * head_dim + d];
+            for (int q = 0; q < Q; ++q)
+                for (int r = 0; r < n_rows; ++r)
+                    out[q * out_stride + d] += weights[q * weights_stride + r] * rows[r * head_dim + d];
+    }
+
+    static void accumulate(const float* weights, int64_t weights_stride, int n, const float* rows, int n_rows,
+                           int head_dim, float* out, int64_t out_stride) {
+        constexpr int Q = S::kSumQueries;
+        int q = 0;
+        for (; q + Q <= n; q += Q)
+            accumulate_some<Q>(weights + q * weights_stride, weights_stride, rows, n_rows, head_dim,
+                               out + q * out_stride, out_stride);
+        for (; q < n; ++q)
+            accumulate_some<1>(weights + q * weights_stride, weights_stride, rows, n_rows, head_dim,
+                               out + q * out_stride, out_stride);
     }
 
     // ---- KV rows ------------------------------------------------------------------------------------------------
@@ -467,6 +500,7 @@ struct KernelsFor {
                 stage_turbo,
                 expand,
                 Tile::encode_tile,
+                Tile::rotate,
                 Tile::quantise_query,
                 Tile::tile_scores,
                 Tile::tile_values,

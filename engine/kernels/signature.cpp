@@ -177,9 +177,9 @@ void add_attention(const Kernels& k, Inputs& in, Hash& hash) {
     k.stage_turbo(turbo.data(), kKvRows, kHeadDim, q.data(), scales.data());
     use({q.data(), scales.data()});
     k.stage_f16(f16.data(), int64_t(values), rows.data());
-    k.scores_f32(query.data(), rows.data(), kKvRows, kHeadDim, scores.data());
+    k.scores_f32(query.data(), 1, rows.data(), kKvRows, kHeadDim, scores.data(), 0);
     hash.add(scores);
-    k.accumulate(weights.data(), rows.data(), kKvRows, kHeadDim, out.data());
+    k.accumulate(weights.data(), 0, 1, rows.data(), kKvRows, kHeadDim, out.data(), 0);
     hash.add(out);
 }
 

@@ -23,8 +23,11 @@ struct TileKernelsFor {
     using Level = typename S::Level;
     using Bytes = typename S::Bytes;
     using Shorts = typename S::Shorts;
-    static constexpr int kLanes = F32::kLanes;
-    static constexpr int kExpanded = 4096;  // levels, that are expanded at a time
+    using PanelBlock = typename S::PanelBlock;
+    using PanelInts = typename S::PanelInts;
+    using PanelF32 = typename S::PanelF32;
+    static constexpr int kLanes = F32::kLanes, kPanelRows = S::kPanelRows, kPanelTokens = S::kPanelTokens;
+    static constexpr int kExpanded = 8192;  // levels, that are expanded at a time
     static constexpr int kQueries = 64;     // that share what is kept per query
 
     // f(0) ... f(n - 1), with compile-time arguments.
@@ -56,9 +59,12 @@ struct TileKernelsFor {
     static void rotate_rows(const float* x, int head_dim, int masked, float* y) {
         const ptrdiff_t first = ptrdiff_t(masked) * head_dim, end = ptrdiff_t(kTilePositions) * head_dim;
         std::memcpy(y + first, x + first, size_t(end - first) * sizeof *x);
+        for (ptrdiff_t row = first; row < end; row += head_dim) rotate(y + row, head_dim);
+    }
+    static void rotate(float* x, int head_dim) {
         for (int d = 0, size; d < head_dim; d += size) {
             size = hadamard_block_size(head_dim - d);
-            for (ptrdiff_t row = first; row < end; row += head_dim) hadamard_block(y + row + d, size);
+            hadamard_block(x + d, size);
         }
     }
 
@@ -216,15 +222,22 @@ struct TileKernelsFor {
                 kBits == 3 ? tile.pages[2] + group * 64 + column : nullptr};
     }
 
-    template <int kBits>
-    static void expand_strip(Strip strip, Bytes table, Level* out, int stride) {
+    // To levels as they are multiplied one by one, or to plain bytes.
+    static void store(Level* out, Bytes levels) { S::store_levels(out, levels); }
+    struct Byte {
+        int8_t value;
+    };
+    static void store(Byte* out, Bytes levels) { S::store_bytes(out, levels); }
+
+    template <int kBits, class Out>
+    static void expand_strip(Strip strip, Bytes table, Out* out, int stride) {
         if constexpr (kBits == 8) {
-            for (int r = 0; r < 8; ++r) S::store_levels(out + r * stride, S::load_bytes(strip.codes + r * strip.step));
+            for (int r = 0; r < 8; ++r) store(out + r * stride, S::load_bytes(strip.codes + r * strip.step));
         } else if constexpr (kBits == 4) {
             for (int p = 0; p < 4; ++p) {
                 const Bytes pair = S::load_bytes(strip.codes + p * strip.step);
-                S::store_levels(out + 2 * p * stride, S::look_up(table, S::template field<0>(pair, 15)));
-                S::store_levels(out + (2 * p + 1) * stride, S::look_up(table, S::template field<4>(pair, 15)));
+                store(out + 2 * p * stride, S::look_up(table, S::template field<0>(pair, 15)));
+                store(out + (2 * p + 1) * stride, S::look_up(table, S::template field<4>(pair, 15)));
             }
         } else {
             const Bytes high[2] = {S::load_bytes(strip.codes), S::load_bytes(strip.codes + strip.step)};
@@ -236,7 +249,7 @@ struct TileKernelsFor {
                     code = S::add(S::template field<at - 1>(high[r / 4], 6), S::template field<r>(middle, 1));
                 else
                     code = S::template field<at>(high[r / 4], 3);
-                S::store_levels(out + r * stride, S::look_up(table, code));
+                store(out + r * stride, S::look_up(table, code));
             });
         }
     }
@@ -258,6 +271,47 @@ struct TileKernelsFor {
         for (int r = 0; r < kTilePositions; ++r) scales[r] = tile_scale(base, header[r]);
     }
 
+    // ---- panels: many queries ------------------------------------------------------------------------------------
+    // The expanded matrix as panels of kPanelRows rows (engine/simd/backend.h), whose dots with a query are lanes.
+
+    struct Panels {
+        PanelBlock blocks[kExpanded / 32 / kPanelRows];  // (rows / kPanelRows, cols / 32)
+    };
+
+    // levels: (rows, cols), cols a multiple of 32
+    static void pack_panels(const Byte* levels, int rows, int cols, Panels& panels) {
+        PanelBlock* block = panels.blocks;
+        for (int r = 0; r < rows; r += kPanelRows)
+            for (int c = 0; c < cols; c += 32, ++block) {
+                alignas(64) uint8_t bytes[kPanelRows * 32];
+                for (int i = 0; i < kPanelRows; ++i)
+                    S::store_packing(S::load_weights(levels + (r + i) * cols + c), bytes + i * 32);
+                S::pack(bytes, block);
+            }
+    }
+
+    // fn(query, row, dots): the exact dots of kPanelRows rows, from `row` on, as floats, for all queries (n, cols);
+    // n >= kPanelTokens.
+    template <class Fn>
+    static void for_panel_dots(const Panels& panels, int rows, int cols, const Activation* queries, int n, Fn&& fn) {
+        const int blocks = cols / 32;
+        for (int r = 0; r < rows; r += kPanelRows)
+            for (int done = 0; done < n; done += kPanelTokens) {
+                // The last queries begin earlier where fewer are left: some dots are computed again and not used.
+                const int first = done < n - kPanelTokens ? done : n - kPanelTokens;
+                const PanelBlock* block = panels.blocks + r / kPanelRows * blocks;
+                PanelInts dots[kPanelTokens];
+                S::template panel_dots<Weights32, kPanelTokens, 0, 32>(*block, queries + first * cols, cols, dots);
+                for (int b = 1; b < blocks; ++b) {
+                    PanelInts more[kPanelTokens];
+                    S::template panel_dots<Weights32, kPanelTokens, 0, 32>(block[b], queries + first * cols + b * 32,
+                                                                           cols, more);
+                    for (int t = 0; t < kPanelTokens; ++t) dots[t] = S::add(dots[t], more[t]);
+                }
+                for (int t = done - first; t < kPanelTokens; ++t) fn(first + t, r, S::to_float(dots[t]));
+            }
+    }
+
     // ---- scores -------------------------------------------------------------------------------------------------
 
     static void quantise_query(const float* x, int head_dim, void* query, float* scale) {
@@ -275,14 +329,25 @@ struct TileKernelsFor {
         }
     }
 
-    // Exact dots of x with four rows of n levels.
-    static Float4 dot4(const Level* rows, int n, const Activation* x) {
-        Ints a{}, b{}, c{}, d{};
+    // What sums of dots with x (n) begin with.
+    template <bool kPositive>
+    static Ints dots_start(const Activation* x, int n) {
+        Ints start = S::template dot_start<kPositive>(x);
+        for (int i = 32; i < n; i += 32) start = S::add(start, S::template dot_start<kPositive>(x + i));
+        return start;
+    }
+    // Exact dots of x with four rows of n levels. kPositive: no value of x is negative.
+    template <bool kPositive>
+    static Float4 dot4(const Level* rows, int n, const Activation* x, Ints start) {
+        Ints a = start, b = start, c = start, d = start;
+        const auto add = [&](Ints acc, const Level* row, int i) {
+            return S::template dot_add<kPositive>(acc, S::load_levels(row), x + i);
+        };
         for (int i = 0; i < n; i += 32, rows += 32) {
-            a = S::add(a, S::dot(S::load_levels(rows), x + i));
-            b = S::add(b, S::dot(S::load_levels(rows + n), x + i));
-            c = S::add(c, S::dot(S::load_levels(rows + 2 * n), x + i));
-            d = S::add(d, S::dot(S::load_levels(rows + 3 * n), x + i));
+            a = add(a, rows, i);
+            b = add(b, rows + n, i);
+            c = add(c, rows + 2 * n, i);
+            d = add(d, rows + 3 * n, i);
         }
         return S::sums(a, b, c, d);
     }
@@ -313,20 +378,40 @@ struct TileKernelsFor {
         float row_scales[kTilePositions], mean[kQueries];
         tile_scales(keys.header, head_dim, row_scales);
         mean_scores(keys.header, head_dim, queries, query_scales, n, mean);
-        Level rows[kExpanded];
-        const int some = kExpanded / padded < kTilePositions ? kExpanded / padded / 8 * 8 : kTilePositions;
-        if (padded > head_dim)
-            for (int r = 0; r < some; ++r) std::memset(rows + r * padded + head_dim, 0, 16 * sizeof *rows);
-        for (int first = 0, end; first < kTilePositions; first = end) {
-            end = first + some < kTilePositions ? first + some : kTilePositions;
+        const auto expand = [&](int first, int end, auto* rows) {
+            if (padded > head_dim)
+                for (int r = first; r < end; ++r)
+                    std::memset(rows + (r - first) * padded + head_dim, 0, 16 * sizeof *rows);
             for (int r = first; r < end; r += 8)
                 for (int c = 0; c < head_dim; c += 16)
                     expand_strip<kBits>(strip_of_keys<kBits>(keys, head_dim, r / 8, c), levels.table,
                                         rows + (r - first) * padded + c, padded);
+        };
+        constexpr int kStep = 16;
+        const int some = kExpanded / padded < kTilePositions ? kExpanded / padded / kStep * kStep : kTilePositions;
+        for (int first = 0, end; first < kTilePositions; first = end) {
+            end = first + some < kTilePositions ? first + some : kTilePositions;
+            if (n >= kPanelTokens) {
+                Byte rows[kExpanded];
+                Panels panels;
+                expand(first, end, rows);
+                pack_panels(rows, end - first, padded, panels);
+                for_panel_dots(panels, end - first, padded, queries, n, [&](int i, int r, PanelF32 dots) {
+                    const PanelF32 unit = S::splat_lanes(query_scales[i] * levels.unit);
+                    const PanelF32 unit_of_rows = S::mul(S::load_lanes(row_scales + first + r), unit);
+                    S::store(scores + i * stride + first + r,
+                             S::add(S::mul(dots, unit_of_rows), S::splat_lanes(mean[i])));
+                });
+                continue;
+            }
+            Level rows[kExpanded];
+            expand(first, end, rows);
             for (int i = 0; i < n; ++i) {
                 const Float4 unit = S::splat4(query_scales[i] * levels.unit), offset = S::splat4(mean[i]);
+                const Activation* query = queries + i * padded;
+                const Ints start = dots_start<false>(query, padded);
                 for (int r = first; r < end; r += 4) {
-                    const Float4 dots = dot4(rows + (r - first) * padded, padded, queries + i * padded);
+                    const Float4 dots = dot4<false>(rows + (r - first) * padded, padded, query, start);
                     const Float4 unit_of_rows = S::mul(S::load4(row_scales + r), unit);
                     S::store4(scores + i * stride + r, S::add(S::mul(dots, unit_of_rows), offset));
                 }
@@ -350,13 +435,14 @@ struct TileKernelsFor {
 
     // ---- values -------------------------------------------------------------------------------------------------
 
-    // The weights of one query over a tile, times the scales of the rows, as integers.
+    // The weights of queries over a tile, times the scales of the rows, as integers.
     struct RowWeights {
-        Activation q[kTilePositions];
-        float scale;  // of q
-        float sum;    // of the weights of rows that are not masked
+        Activation q[kQueries][kTilePositions];
+        float scale[kQueries];  // of q
+        float sum[kQueries];    // of the weights of rows that are not masked
     };
-    static void quantise_weights(const float* weights, const float* row_scales, const float* present, RowWeights& out) {
+    static void quantise_weights(const float* weights, const float* row_scales, const float* present, int query,
+                                 RowWeights& out) {
         float scaled[kTilePositions];
         F32 largest = S::splat(0), sum = largest;
         for (int p = 0; p < kTilePositions; p += kLanes) {
@@ -366,9 +452,9 @@ struct TileKernelsFor {
             sum = S::mul_add(w, S::load(present + p), sum);
         }
         const float top = S::largest(largest), inverse = top > 0 ? 127.0f / top : 0.0f;
-        for (int p = 0; p < kTilePositions; p += 32) S::quantise32(scaled + p, inverse, out.q + p);
-        out.scale = top / 127.0f;
-        out.sum = S::sum(sum);
+        for (int p = 0; p < kTilePositions; p += 32) S::quantise32(scaled + p, inverse, out.q[query] + p);
+        out.scale[query] = top / 127.0f;
+        out.sum[query] = S::sum(sum);
     }
 
     template <int kBits>
@@ -381,22 +467,40 @@ struct TileKernelsFor {
         for (int p = 0; p < kTilePositions; ++p) present[p] = values.header[p] ? 1.0f : 0.0f;
         const int8_t* mean_levels = reinterpret_cast<const int8_t*>(values.header + kTilePositions);
         for (int c = 0; c < head_dim; ++c) mean[c] = float(mean_levels[c]);
-        RowWeights row_weights[kQueries];
-        for (int i = 0; i < n; ++i) quantise_weights(weights + i * stride, row_scales, present, row_weights[i]);
+        RowWeights w;
+        for (int i = 0; i < n; ++i) quantise_weights(weights + i * stride, row_scales, present, i, w);
 
-        Level rows[kExpanded];
-        constexpr int kSome = kExpanded / kTilePositions;
-        for (int first = 0, end; first < head_dim; first = end) {
-            end = first + kSome < head_dim ? first + kSome : head_dim;
+        const auto expand = [&](int first, int end, auto* rows) {
             for (int d = first; d < end; d += 8)
                 for (int c = 0; c < kTilePositions; c += 16)
                     expand_strip<kBits>(strip_of_values<kBits>(values, d / 8, c), levels.table,
                                         rows + (d - first) * kTilePositions + c, kTilePositions);
+        };
+        constexpr int kSome = kExpanded / kTilePositions;
+        for (int first = 0, end; first < head_dim; first = end) {
+            end = first + kSome < head_dim ? first + kSome : head_dim;
+            if (n >= kPanelTokens) {
+                Byte rows[kExpanded];
+                Panels panels;
+                expand(first, end, rows);
+                pack_panels(rows, end - first, kTilePositions, panels);
+                for_panel_dots(panels, end - first, kTilePositions, w.q[0], n, [&](int i, int d, PanelF32 dots) {
+                    const PanelF32 unit = S::splat_lanes(w.scale[i] * levels.unit);
+                    const PanelF32 mean_unit = S::splat_lanes(w.sum[i] * mean_scale);
+                    float* at = out + i * out_stride + first + d;
+                    const PanelF32 coded = S::add(S::load_lanes(at), S::mul(dots, unit));
+                    S::store(at, S::add(coded, S::mul(mean_unit, S::load_lanes(mean + first + d))));
+                });
+                continue;
+            }
+            Level rows[kExpanded];
+            expand(first, end, rows);
             for (int i = 0; i < n; ++i) {
-                const RowWeights& w = row_weights[i];
-                const Float4 unit = S::splat4(w.scale * levels.unit), mean_unit = S::splat4(w.sum * mean_scale);
+                const Float4 unit = S::splat4(w.scale[i] * levels.unit), mean_unit = S::splat4(w.sum[i] * mean_scale);
+                const Ints start = dots_start<true>(w.q[i], kTilePositions);
                 for (int d = first; d < end; d += 4) {
-                    const Float4 dots = dot4(rows + (d - first) * kTilePositions, kTilePositions, w.q);
+                    const Float4 dots =
+                        dot4<true>(rows + (d - first) * kTilePositions, kTilePositions, w.q[i], start);
                     float* at = out + i * out_stride + d;
                     const Float4 coded = S::add(S::load4(at), S::mul(dots, unit));
                     S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(mean + d))));

@@ -1,7 +1,6 @@
 // Attention over tiles: sealed ones as integers, exact ones as floats.
 #include <algorithm>
 
-#include "engine/formats/hadamard.h"
 #include "engine/kv/attention.h"
 
 namespace strata {
@@ -17,6 +16,11 @@ TileRange tiles_of_block(int64_t block_first, int64_t oldest, int64_t newest) {
     return {oldest / kTilePositions, (end + kTilePositions - 1) / kTilePositions};
 }
 
+// How many rows of a tile are not newer than t.
+int seen_rows(int64_t tile, int64_t t) {
+    return int(std::clamp<int64_t>(t + 1 - tile * kTilePositions, 0, kTilePositions));
+}
+
 }  // namespace
 
 void Attention::tile_scores(const Work& work) {
@@ -30,33 +34,30 @@ void Attention::tile_scores(const Work& work) {
     const auto quantise_queries = [&] {
         for (int row = 0; row < rows; ++row) {
             std::copy_n(scratch.turned.data() + size_t(row) * d, d, scratch.rotated.data());
-            hadamard(scratch.rotated.data(), head_dim_);
+            kernels_.rotate(scratch.rotated.data(), head_dim_);
             kernels_.quantise_query(scratch.rotated.data(), head_dim_,
                                     scratch.int_queries.data() + size_t(row) * query_bytes,
                                     &scratch.int_scales[size_t(row)]);
         }
         quantised = true;
     };
-    const auto exact_scores = [&](const float* keys, int row, int n, float* scores) {
-        kernels_.scores_f32(scratch.turned.data() + size_t(row) * d, keys, n, head_dim_, scores);
+    const auto exact_scores = [&](const float* keys, int n, float* scores) {
+        kernels_.scores_f32(scratch.turned.data(), rows, keys, n, head_dim_, scores, kBlockPositions);
     };
     for (int64_t tile = range.first; tile < range.end; ++tile) {
         const int64_t tile_first = tile * kTilePositions;
         float* scores = scratch.scores.data() + (tile_first - work.first);
         if (!tiles.seen_sealed(tile, newest_tile)) {
-            const float* keys = tiles.exact_rows(TileSide::keys, tile, layer, work.kv_head);
-            for_each_query(work, [&](int row, int64_t t) {
-                const int n = int(std::min<int64_t>(t + 1 - tile_first, kTilePositions));
-                exact_scores(keys, row, n, scores + row * kBlockPositions);
-            });
+            // Of positions after a query's own too, which are not used.
+            exact_scores(tiles.exact_rows(TileSide::keys, tile, layer, work.kv_head), seen_rows(tile, work.newest()),
+                         scores);
             continue;
         }
         if (!quantised) quantise_queries();
         kernels_.tile_scores(tiles.sealed_rows(TileSide::keys, tile, layer, work.kv_head), head_dim_,
                              scratch.int_queries.data(), scratch.int_scales.data(), rows, scores, kBlockPositions);
         if (tile > 0) continue;
-        const float* sinks = tiles.sink_rows(TileSide::keys, layer, work.kv_head);
-        for (int row = 0; row < rows; ++row) exact_scores(sinks, row, kSinkPositions, scores + row * kBlockPositions);
+        exact_scores(tiles.sink_rows(TileSide::keys, layer, work.kv_head), kSinkPositions, scores);
     }
 }
 
@@ -65,25 +66,29 @@ void Attention::tile_values(const Work& work) {
     const int layer = work.batch.layer.index, rows = rows_of(work);
     const int64_t newest_tile = work.batch.position / kTilePositions;
     const TileRange range = tiles_of_block(work.first, work.oldest(), work.newest());
-    const auto add_exact = [&](const float* values, int row, int n, const float* weights) {
-        kernels_.accumulate(weights, values, n, head_dim_, work.partial + row * stride_);
+    const auto add_exact = [&](const float* values, int row, int n_queries, int n, const float* weights) {
+        kernels_.accumulate(weights + row * kBlockPositions, kBlockPositions, n_queries, values, n, head_dim_,
+                            work.partial + row * stride_, stride_);
     };
     for (int64_t tile = range.first; tile < range.end; ++tile) {
         const int64_t tile_first = tile * kTilePositions;
         const float* weights = work.scratch.scores.data() + (tile_first - work.first);
         if (!tiles.seen_sealed(tile, newest_tile)) {
+            // What all queries see, and then what only the later ones do.
             const float* values = tiles.exact_rows(TileSide::values, tile, layer, work.kv_head);
-            for_each_query(work, [&](int row, int64_t t) {
-                const int n = int(std::min<int64_t>(t + 1 - tile_first, kTilePositions));
-                add_exact(values, row, n, weights + row * kBlockPositions);
-            });
+            const int common = seen_rows(tile, work.batch.position + work.token_begin);
+            add_exact(values, 0, rows, common, weights);
+            for (int row = group_; row < rows; row += group_) {
+                const int seen = seen_rows(tile, work.batch.position + work.token_begin + row / group_);
+                if (seen > common)
+                    add_exact(values + common * head_dim_, row, group_, seen - common, weights + common);
+            }
             continue;
         }
         kernels_.tile_values(tiles.sealed_rows(TileSide::values, tile, layer, work.kv_head), head_dim_, weights,
                              kBlockPositions, rows, work.partial + head_dim_, stride_);
         if (tile > 0) continue;
-        const float* sinks = tiles.sink_rows(TileSide::values, layer, work.kv_head);
-        for (int row = 0; row < rows; ++row) add_exact(sinks, row, kSinkPositions, weights + row * kBlockPositions);
+        add_exact(tiles.sink_rows(TileSide::values, layer, work.kv_head), 0, rows, kSinkPositions, weights);
     }
 }
 

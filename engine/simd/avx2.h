@@ -12,6 +12,8 @@ namespace strata {
 struct Avx2 {
     static constexpr const char* kName = "avx2";
     static constexpr int kTileTokens = 4;
+    static constexpr int kScoreRows = 2, kScoreTokens = 2;  // that share loads: exact keys
+    static constexpr int kSumQueries = 2, kSumVectors = 8;  // that stay in registers: exact values
 
     struct F32 {
         static constexpr int kLanes = 8;
@@ -45,6 +47,9 @@ struct Avx2 {
         __m256i v;
     };
     using PanelF32 = F32;
+    struct Pair {
+        F32 even, odd;
+    };
 
     static F32 splat(float x) { return {_mm256_set1_ps(x)}; }
     static F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
@@ -61,6 +66,13 @@ struct Avx2 {
     static F32 mul(F32 a, F32 b) { return {_mm256_mul_ps(a.v, b.v)}; }
     static F32 div(F32 a, F32 b) { return {_mm256_div_ps(a.v, b.v)}; }
     static F32 mul_add(F32 a, F32 b, F32 c) { return {_mm256_add_ps(c.v, _mm256_mul_ps(a.v, b.v))}; }
+    static Pair pair(F32 even, F32 odd) { return {even, odd}; }
+    static Pair load_pair(const float* p) { return {load(p), load(p + F32::kLanes)}; }
+    static F32 even(const Pair& a) { return a.even; }
+    static F32 odd(const Pair& a) { return a.odd; }
+    static Pair mul_add(const Pair& a, const Pair& b, const Pair& c) {
+        return {mul_add(a.even, b.even, c.even), mul_add(a.odd, b.odd, c.odd)};
+    }
     static F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.v, b.v)}; }
     static F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.v, b.v)}; }
     static F32 times_power_of_two(F32 a, F32 b) {
@@ -122,6 +134,16 @@ struct Avx2 {
         const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w.q), signed_x);
         return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
     }
+    template <bool kPositive>
+    static Ints dot_start(const Activation*) {
+        return {_mm256_setzero_si256()};
+    }
+    template <bool kPositive>
+    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
+        if constexpr (!kPositive) return add(acc, dot(w, x));
+        const __m256i pairs = _mm256_maddubs_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), w.q);
+        return add(acc, {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))});
+    }
     static Ints add(Ints a, Ints b) { return {_mm256_add_epi32(a.v, b.v)}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         const __m256i t = _mm256_hadd_epi32(_mm256_hadd_epi32(a.v, b.v), _mm256_hadd_epi32(c.v, d.v));
@@ -161,6 +183,7 @@ struct Avx2 {
     static Bytes add(Bytes a, Bytes b) { return {_mm_add_epi8(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {_mm_shuffle_epi8(table.v, codes.v)}; }
     static void store_levels(Level* out, Bytes a) { store16(out, a.v); }
+    static void store_bytes(void* out, Bytes a) { store16(out, a.v); }
 
     static Bytes32 load_bytes32(const void* p) { return {_mm256_loadu_si256(static_cast<const __m256i*>(p))}; }
     static Bytes32 load_codes(const void* p) {

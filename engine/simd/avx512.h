@@ -11,6 +11,8 @@ namespace strata {
 
 struct Avx512 : Avx2 {
     static constexpr const char* kName = "avx512";
+    static constexpr int kScoreRows = 2, kScoreTokens = 4;
+    static constexpr int kSumQueries = 4, kSumVectors = 16;
 
     // 32 activations take 64 bytes: 32 int8, then eight int32 that start a dot product. Lane 0 holds -128 times the sum
     // of the first 16 activations, lane 4 that of the others; lane 1 the sum of both, for panels, and lane 2 what makes
@@ -32,6 +34,19 @@ struct Avx512 : Avx2 {
     struct PanelF32 {
         __m512 v;
     };
+    struct Pair {  // the even vector below the odd one
+        __m512 v;
+    };
+
+    static Pair pair(F32 even, F32 odd) {
+        const __m512d low = _mm512_castpd256_pd512(_mm256_castps_pd(even.v));
+        return {_mm512_castpd_ps(_mm512_insertf64x4(low, _mm256_castps_pd(odd.v), 1))};
+    }
+    static Pair load_pair(const float* p) { return {_mm512_loadu_ps(p)}; }
+    static F32 even(Pair a) { return {_mm512_castps512_ps256(a.v)}; }
+    static F32 odd(Pair a) { return {_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.v), 1))}; }
+    using Avx2::mul_add;
+    static Pair mul_add(Pair a, Pair b, Pair c) { return {_mm512_add_ps(c.v, _mm512_mul_ps(a.v, b.v))}; }
 
     static void quantise32(const float* x, float scale, Activation* out) {
         int8_t* q = reinterpret_cast<int8_t*>(out);
@@ -54,6 +69,14 @@ struct Avx512 : Avx2 {
         return {_mm256_dpbusd_epi32(load32(bytes(x) + 32), w.q, load32(bytes(x)))};
     }
     using Avx2::dot;
+    template <bool kPositive>
+    static Ints dot_start(const Activation* x) {
+        return {load32(bytes(x) + 32)};
+    }
+    template <bool kPositive>
+    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
+        return {_mm256_dpbusd_epi32(acc.v, w.q, load32(bytes(x)))};
+    }
     static Weights32 weights(Bytes32 a) { return {_mm256_xor_si256(a.v, _mm256_set1_epi8(char(128)))}; }
     static Weights32 unsigned_weights(Bytes32 a) { return {a.v}; }
     static Ints dot_unsigned(Weights32 w, const Activation* x) {

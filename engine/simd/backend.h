@@ -1,6 +1,6 @@
 // What a SIMD backend must offer. Kernels are templates over this; a backend is a type without state.
 //
-// F32 is eight floats in every backend. Ints holds the partial sums of one exact dot product of 32 small integers,
+// F32 is eight floats in every backend, Pair two of them: sixteen columns of a row, whose halves are summed apart. Ints holds the partial sums of one exact dot product of 32 small integers,
 // those of values 0-15 apart from those of 16-31. Float4 is four floats, one for each of four rows or tokens.
 // Activation is how one quantised activation (an integer in -127..127) is stored, as suits the backend's
 // multiplication: 32 of them may share what the dot product needs besides. Bytes are sixteen, Bytes32 thirty-two,
@@ -21,7 +21,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
                                const uint8_t* bytes, int8_t* q, const int8_t* table, const typename S::Activation* x,
                                typename S::Activation* x_out, typename S::Level* level, typename S::Bytes b,
                                typename S::Bytes32 b32, typename S::Shorts shorts, typename S::PanelBlock* panel,
-                               typename S::PanelInts dots[4], typename S::PanelF32 lanes, uint8_t* packing) {
+                               typename S::PanelInts dots[4], typename S::PanelF32 lanes, typename S::Pair pair, uint8_t* packing) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
     { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
     { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float
@@ -32,6 +32,11 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::mul(v, v) } -> std::same_as<typename S::F32>;
     { S::div(v, v) } -> std::same_as<typename S::F32>;
     { S::mul_add(v, v, v) } -> std::same_as<typename S::F32>;  // a * b + c, rounded twice
+    { S::pair(v, v) } -> std::same_as<typename S::Pair>;
+    { S::load_pair(f) } -> std::same_as<typename S::Pair>;
+    { S::even(pair) } -> std::same_as<typename S::F32>;
+    { S::odd(pair) } -> std::same_as<typename S::F32>;
+    { S::mul_add(pair, pair, pair) } -> std::same_as<typename S::Pair>;
     { S::min(v, v) } -> std::same_as<typename S::F32>;
     { S::max(v, v) } -> std::same_as<typename S::F32>;
     {
@@ -53,6 +58,10 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::dot(S::load_nibbles(bytes), x) } -> std::same_as<typename S::Ints>;
     { S::load_levels(level) } -> std::same_as<typename S::Weights32>;  // 32 of them
     { S::dot(w, x) } -> std::same_as<typename S::Ints>;                // exact
+    // The same in steps: what a sum of dots begins with, for each 32 activations, and one dot more. kPositive: no
+    // activation is negative.
+    { S::template dot_start<true>(x) } -> std::same_as<typename S::Ints>;
+    { S::template dot_add<true>(ints, w, x) } -> std::same_as<typename S::Ints>;
     { S::add(ints, ints) } -> std::same_as<typename S::Ints>;
     { S::sums(ints, ints, ints, ints) } -> std::same_as<typename S::Float4>;  // four finished dots, as floats
     { S::splat4(1.0f) } -> std::same_as<typename S::Float4>;
@@ -72,6 +81,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::add(b, b) } -> std::same_as<typename S::Bytes>;
     { S::look_up(b, b) } -> std::same_as<typename S::Bytes>;  // the entries of a, a table, at b, which are 0-15
     {S::store_levels(level, b)};                              // bytes as int8
+    {S::store_bytes(packing, b)};
 
     // What unpacks weights, 32 at a time.
     { S::load_bytes32(bytes) } -> std::same_as<typename S::Bytes32>;

@@ -12,6 +12,8 @@ namespace strata {
 struct Neon {
     static constexpr const char* kName = "neon";
     static constexpr int kTileTokens = 4;
+    static constexpr int kScoreRows = 2, kScoreTokens = 4;  // that share loads: exact keys
+    static constexpr int kSumQueries = 2, kSumVectors = 8;  // that stay in registers: exact values
 
     struct F32 {
         static constexpr int kLanes = 8;
@@ -45,6 +47,9 @@ struct Neon {
         int32x4_t lo, hi;
     };
     using PanelF32 = F32;
+    struct Pair {
+        F32 even, odd;
+    };
 
     static F32 splat(float x) { return {vdupq_n_f32(x), vdupq_n_f32(x)}; }
     static F32 load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
@@ -67,6 +72,13 @@ struct Neon {
     static F32 mul(F32 a, F32 b) { return {vmulq_f32(a.lo, b.lo), vmulq_f32(a.hi, b.hi)}; }
     static F32 div(F32 a, F32 b) { return {vdivq_f32(a.lo, b.lo), vdivq_f32(a.hi, b.hi)}; }
     static F32 mul_add(F32 a, F32 b, F32 c) { return add(c, mul(a, b)); }
+    static Pair pair(F32 even, F32 odd) { return {even, odd}; }
+    static Pair load_pair(const float* p) { return {load(p), load(p + F32::kLanes)}; }
+    static F32 even(const Pair& a) { return a.even; }
+    static F32 odd(const Pair& a) { return a.odd; }
+    static Pair mul_add(const Pair& a, const Pair& b, const Pair& c) {
+        return {mul_add(a.even, b.even, c.even), mul_add(a.odd, b.odd, c.odd)};
+    }
     static F32 min(F32 a, F32 b) { return {vminq_f32(a.lo, b.lo), vminq_f32(a.hi, b.hi)}; }
     static F32 max(F32 a, F32 b) { return {vmaxq_f32(a.lo, b.lo), vmaxq_f32(a.hi, b.hi)}; }
     static F32 times_power_of_two(F32 a, F32 b) { return {add_shifted(a.lo, b.lo), add_shifted(a.hi, b.hi)}; }
@@ -112,6 +124,14 @@ struct Neon {
     static Ints dot(Weights32 w, const Activation* x) {
         return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))};
     }
+    template <bool kPositive>
+    static Ints dot_start(const Activation*) {
+        return {vdupq_n_s32(0), vdupq_n_s32(0)};
+    }
+    template <bool kPositive>
+    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
+        return add(acc, dot(w, x));
+    }
     static Ints add(Ints a, Ints b) { return {vaddq_s32(a.first, b.first), vaddq_s32(a.second, b.second)}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         const int32x4_t ab = vpaddq_s32(vaddq_s32(a.first, a.second), vaddq_s32(b.first, b.second));
@@ -154,6 +174,7 @@ struct Neon {
     static Bytes add(Bytes a, Bytes b) { return {vaddq_u8(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {vqtbl1q_u8(table.v, codes.v)}; }
     static void store_levels(Level* out, Bytes a) { vst1q_s8(out, vreinterpretq_s8_u8(a.v)); }
+    static void store_bytes(void* out, Bytes a) { vst1q_u8(static_cast<uint8_t*>(out), a.v); }
 
     static Bytes32 load_bytes32(const void* p) {
         const uint8_t* bytes = static_cast<const uint8_t*>(p);

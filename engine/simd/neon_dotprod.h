@@ -17,6 +17,10 @@ struct NeonDotprod : Neon {
         return {vdotq_s32(zero, w.lo, vld1q_s8(x)), vdotq_s32(zero, w.hi, vld1q_s8(x + 16))};
     }
     using Neon::dot;
+    template <bool kPositive>
+    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
+        return {vdotq_s32(acc.first, w.lo, vld1q_s8(x)), vdotq_s32(acc.second, w.hi, vld1q_s8(x + 16))};
+    }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
 
     template <class Loaded, int kTokens, int kFirst, int kColumns>

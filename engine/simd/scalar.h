@@ -11,6 +11,8 @@ namespace strata {
 struct Scalar {
     static constexpr const char* kName = "scalar";
     static constexpr int kTileTokens = 1;  // tokens that a float matrix product works on at once
+    static constexpr int kScoreRows = 1, kScoreTokens = 1;  // that share loads: exact keys
+    static constexpr int kSumQueries = 1, kSumVectors = 1;  // that stay in registers: exact values
 
     struct F32 {
         static constexpr int kLanes = 8;
@@ -51,6 +53,10 @@ struct Scalar {
         return a;
     }
 
+    struct Pair {
+        F32 even, odd;
+    };
+
     static F32 splat(float x) { return {{x, x, x, x, x, x, x, x}}; }
     static F32 load(const float* p) { return load_unaligned<F32>(p); }
     static F32 load_half(const uint16_t* p) {
@@ -77,6 +83,13 @@ struct Scalar {
         return each(a, b, [](float x, float y) { return x / y; });
     }
     static F32 mul_add(F32 a, F32 b, F32 c) { return add(c, mul(a, b)); }
+    static Pair pair(F32 even, F32 odd) { return {even, odd}; }
+    static Pair load_pair(const float* p) { return {load(p), load(p + F32::kLanes)}; }
+    static F32 even(const Pair& a) { return a.even; }
+    static F32 odd(const Pair& a) { return a.odd; }
+    static Pair mul_add(const Pair& a, const Pair& b, const Pair& c) {
+        return {mul_add(a.even, b.even, c.even), mul_add(a.odd, b.odd, c.odd)};
+    }
     // Of numbers only: kernels never compare NaN.
     static F32 min(F32 a, F32 b) {
         return each(a, b, [](float x, float y) { return x < y ? x : y; });
@@ -139,6 +152,14 @@ struct Scalar {
         }
         return ints;
     }
+    template <bool kPositive>
+    static Ints dot_start(const Activation*) {
+        return {0, 0};
+    }
+    template <bool kPositive>
+    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
+        return add(acc, dot(w, x));
+    }
     static Ints add(Ints a, Ints b) { return {a.first + b.first, a.second + b.second}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         return {{float(a.first + a.second), float(b.first + b.second), float(c.first + c.second),
@@ -185,6 +206,7 @@ struct Scalar {
         return codes;
     }
     static void store_levels(Level* out, Bytes a) { std::memcpy(out, a.b, sizeof a.b); }
+    static void store_bytes(void* out, Bytes a) { std::memcpy(out, a.b, sizeof a.b); }
 
     static Bytes32 load_bytes32(const void* p) { return load_unaligned<Bytes32>(p); }
     static Bytes32 load_codes(const void* p) {

@@ -21,6 +21,8 @@ inline const volatile v128_t kHalfScale = wasm_f32x4_const_splat(0x1p112f);
 struct Wasm128 {
     static constexpr const char* kName = "wasm128";
     static constexpr int kTileTokens = 2;
+    static constexpr int kScoreRows = 1, kScoreTokens = 2;  // that share loads: exact keys
+    static constexpr int kSumQueries = 2, kSumVectors = 4;  // that stay in registers: exact values
 
     struct F32 {
         static constexpr int kLanes = 8;
@@ -57,6 +59,9 @@ struct Wasm128 {
         v128_t lo, hi;
     };
     using PanelF32 = F32;
+    struct Pair {
+        F32 even, odd;
+    };
 
     static F32 splat(float x) { return {wasm_f32x4_splat(x), wasm_f32x4_splat(x)}; }
     static F32 load(const float* p) { return {wasm_v128_load(p), wasm_v128_load(p + 4)}; }
@@ -79,6 +84,13 @@ struct Wasm128 {
     static F32 mul(F32 a, F32 b) { return {wasm_f32x4_mul(a.lo, b.lo), wasm_f32x4_mul(a.hi, b.hi)}; }
     static F32 div(F32 a, F32 b) { return {wasm_f32x4_div(a.lo, b.lo), wasm_f32x4_div(a.hi, b.hi)}; }
     static F32 mul_add(F32 a, F32 b, F32 c) { return add(c, mul(a, b)); }
+    static Pair pair(F32 even, F32 odd) { return {even, odd}; }
+    static Pair load_pair(const float* p) { return {load(p), load(p + F32::kLanes)}; }
+    static F32 even(const Pair& a) { return a.even; }
+    static F32 odd(const Pair& a) { return a.odd; }
+    static Pair mul_add(const Pair& a, const Pair& b, const Pair& c) {
+        return {mul_add(a.even, b.even, c.even), mul_add(a.odd, b.odd, c.odd)};
+    }
     // pmin and pmax: one x86 instruction each, where min and max of IEEE need several.
     static F32 min(F32 a, F32 b) { return {wasm_f32x4_pmin(b.lo, a.lo), wasm_f32x4_pmin(b.hi, a.hi)}; }
     static F32 max(F32 a, F32 b) { return {wasm_f32x4_pmax(b.lo, a.lo), wasm_f32x4_pmax(b.hi, a.hi)}; }
@@ -141,6 +153,14 @@ struct Wasm128 {
                 wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[2], wasm_v128_load(x + 16)),
                                wasm_i32x4_dot_i16x8(w.q[3], wasm_v128_load(x + 24)))};
     }
+    template <bool kPositive>
+    static Ints dot_start(const Activation*) {
+        return {};
+    }
+    template <bool kPositive>
+    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
+        return add(acc, dot(w, x));
+    }
     static Ints add(Ints a, Ints b) { return {wasm_i32x4_add(a.first, b.first), wasm_i32x4_add(a.second, b.second)}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         return {lane_sums(wasm_i32x4_add(a.first, a.second), wasm_i32x4_add(b.first, b.second),
@@ -192,6 +212,8 @@ struct Wasm128 {
         wasm_v128_store(out, wasm_i16x8_extend_low_i8x16(a.v));
         wasm_v128_store(out + 8, wasm_i16x8_extend_high_i8x16(a.v));
     }
+
+    static void store_bytes(void* out, Bytes a) { wasm_v128_store(out, a.v); }
 
     static Bytes32 load_bytes32(const void* p) {
         return {wasm_v128_load(p), wasm_v128_load(static_cast<const uint8_t*>(p) + 16)};

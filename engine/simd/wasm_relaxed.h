@@ -86,6 +86,23 @@ struct WasmRelaxed : Wasm128 {
                 wasm_i32x4_splat(0)};
     }
     using Wasm128::dot;
+    // Of activations that are not negative, the magnitudes are the activations, and nothing has to be made up for.
+    template <bool kPositive>
+    static Ints dot_start(const Activation* x) {
+        if (kPositive) return {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+        const Block& b = block_of(x);
+        return {wasm_v128_load32_zero(&b.negative[0]), wasm_v128_load32_zero(&b.negative[1])};
+    }
+    template <bool kPositive>
+    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
+        const Block& b = block_of(x);
+        if (!kPositive) {
+            w.lo = wasm_v128_xor(w.lo, wasm_v128_load(b.mask));
+            w.hi = wasm_v128_xor(w.hi, wasm_v128_load(b.mask + 16));
+        }
+        return {relaxed_dot(w.lo, wasm_v128_load(b.magnitude), acc.first),
+                relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), acc.second)};
+    }
     static Weights32 weights(Bytes32 a) { return {a.lo, a.hi}; }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) {

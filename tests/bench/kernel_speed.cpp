@@ -24,6 +24,6 @@ int main(int argc, char** argv) {
         }
         if (!only.empty() && only != "attention") continue;
         for (const int head_dim : {64, 128})
-            for (const int n : {1, 3}) std::puts(attention_speed(*k, head_dim, n, seconds / 3).c_str());
+            for (const int n : {1, 3, 48}) std::puts(attention_speed(*k, head_dim, n, seconds / 3).c_str());
     }
 }

@@ -101,14 +101,11 @@ inline std::string attention_speed(const Kernels& k, int head_dim, int n, double
                           head_dim);
     });
     const double exact_scores = ns([&] {
-        for (int i = 0; i < n; ++i)
-            k.scores_f32(x.data() + size_t(i) * d, x.data(), kPositions, head_dim, scores.data() + size_t(i) * stride);
+        k.scores_f32(x.data(), n, x.data(), kPositions, head_dim, scores.data(), int64_t(stride));
     });
     std::fill(scores.begin(), scores.end(), 0.5f);
     const double exact_values = ns([&] {
-        for (int i = 0; i < n; ++i)
-            k.accumulate(scores.data() + size_t(i) * stride, x.data(), kPositions, head_dim,
-                         out.data() + size_t(i) * d);
+        k.accumulate(scores.data(), int64_t(stride), n, x.data(), kPositions, head_dim, out.data(), head_dim);
     });
     char line[256];
     std::snprintf(line, sizeof line,

@@ -199,7 +199,7 @@ TEST_P(EveryBackend, ElementwiseHasTheBitsOfScalarAtEverySizeAndAlignment) {
                 out.push_back(sum);
             });
             both([&](const Kernels& k, std::vector<float>& out) {
-                k.accumulate(b.data(), a.data() + offset, 1, n, out.data());
+                k.accumulate(b.data(), 0, 1, a.data() + offset, 1, n, out.data(), 0);
             });
         }
 }
