@@ -32,14 +32,12 @@ struct KernelsFor {
         const float* w;
         int64_t cols;
         F32 load(int64_t row, int64_t col) const { return S::load(w + row * cols + col); }
-        Pair load_pair(int64_t row, int64_t col) const { return S::load_pair(w + row * cols + col); }
         float one(int64_t row, int64_t col) const { return load_unaligned<float>(w + row * cols + col); }
     };
     struct RowsF16 {
         const uint16_t* w;
         int64_t cols;
         F32 load(int64_t row, int64_t col) const { return S::load_half(w + row * cols + col); }
-        Pair load_pair(int64_t row, int64_t col) const { return S::pair(load(row, col), load(row, col + kLanes)); }
         float one(int64_t row, int64_t col) const {
             return half_to_float(load_unaligned<uint16_t>(w + row * cols + col));
         }
@@ -48,7 +46,6 @@ struct KernelsFor {
         const uint16_t* w;
         int64_t cols;
         F32 load(int64_t row, int64_t col) const { return S::load_bfloat(w + row * cols + col); }
-        Pair load_pair(int64_t row, int64_t col) const { return S::pair(load(row, col), load(row, col + kLanes)); }
         float one(int64_t row, int64_t col) const {
             return bfloat_to_float(load_unaligned<uint16_t>(w + row * cols + col));
         }
@@ -57,29 +54,31 @@ struct KernelsFor {
     // R rows times T tokens, each with two chains of additions (even and odd vectors), which hide the latency of each.
     template <int R, int T, class Rows>
     static void tile_float(const Rows& rows, const MatmulArgs& a, int64_t row, int token) {
-        Pair acc[R][T];
+        F32 even[R][T], odd[R][T];
         for (int r = 0; r < R; ++r)
-            for (int t = 0; t < T; ++t) acc[r][t] = S::pair(S::splat(0), S::splat(0));
+            for (int t = 0; t < T; ++t) even[r][t] = odd[r][t] = S::splat(0);
         const float* x = a.x + token * a.cols;
-        int64_t i = 0;
-        for (; i + 2 * kLanes <= a.cols; i += 2 * kLanes) {
-            Pair v[T];
-            for (int t = 0; t < T; ++t) v[t] = S::load_pair(x + t * a.cols + i);
+        const auto step = [&](F32(&acc)[R][T], int64_t i) {
+            F32 v[T];
+            for (int t = 0; t < T; ++t) v[t] = S::load(x + t * a.cols + i);
             for (int r = 0; r < R; ++r) {
-                const Pair w = rows.load_pair(row + r, i);
+                const F32 w = rows.load(row + r, i);
                 for (int t = 0; t < T; ++t) acc[r][t] = S::mul_add(w, v[t], acc[r][t]);
             }
+        };
+        int64_t i = 0;
+        for (; i + 2 * kLanes <= a.cols; i += 2 * kLanes) {
+            step(even, i);
+            step(odd, i + kLanes);
+        }
+        if (i + kLanes <= a.cols) {
+            step(even, i);
+            i += kLanes;
         }
         for (int r = 0; r < R; ++r)
             for (int t = 0; t < T; ++t) {
-                F32 even = S::even(acc[r][t]);
-                int64_t rest = i;
-                if (rest + kLanes <= a.cols) {
-                    even = S::mul_add(rows.load(row + r, rest), S::load(x + t * a.cols + rest), even);
-                    rest += kLanes;
-                }
-                float sum = S::sum(S::add(even, S::odd(acc[r][t])));
-                for (; rest < a.cols; ++rest) sum += rows.one(row + r, rest) * x[t * a.cols + rest];
+                float sum = S::sum(S::add(even[r][t], odd[r][t]));
+                for (int64_t rest = i; rest < a.cols; ++rest) sum += rows.one(row + r, rest) * x[t * a.cols + rest];
                 a.out[(token + t) * a.out_stride + row + r] = sum;
             }
     }
@@ -288,20 +287,51 @@ struct KernelsFor {
 
     // ---- attention ----------------------------------------------------------------------------------------------
 
+    // As tile_float: four rows times T queries, whose lanes are summed together. head_dim: a multiple of kLanes.
+    template <int T>
+    static void score_four(const float* queries, const float* rows, int head_dim, float* scores, int64_t stride) {
+        constexpr int R = S::kScoreRows;  // at a time
+        F32 all[T][4];
+        for (int first = 0; first < 4; first += R) {
+            Pair acc[R][T];
+            for (int r = 0; r < R; ++r)
+                for (int t = 0; t < T; ++t) acc[r][t] = S::pair(S::splat(0), S::splat(0));
+            const float* row = rows + first * head_dim;
+            int i = 0;
+            for (; i + 2 * kLanes <= head_dim; i += 2 * kLanes) {
+                Pair x[T];
+                for (int t = 0; t < T; ++t) x[t] = S::load_pair(queries + t * head_dim + i);
+                for (int r = 0; r < R; ++r) {
+                    const Pair w = S::load_pair(row + r * head_dim + i);
+                    for (int t = 0; t < T; ++t) acc[r][t] = S::mul_add(w, x[t], acc[r][t]);
+                }
+            }
+            for (int r = 0; r < R; ++r)
+                for (int t = 0; t < T; ++t) {
+                    F32 even = S::even(acc[r][t]);
+                    if (i < head_dim)
+                        even = S::mul_add(S::load(row + r * head_dim + i), S::load(queries + t * head_dim + i), even);
+                    all[t][first + r] = S::add(even, S::odd(acc[r][t]));
+                }
+        }
+        for (int t = 0; t < T; ++t)
+            S::store4(scores + t * stride, S::sums(all[t][0], all[t][1], all[t][2], all[t][3]));
+    }
+
     // Rows of the cache lie in the first-level cache: some at a time share the loads of some queries.
     static void scores_f32(const float* queries, int n, const float* rows, int n_rows, int head_dim, float* scores,
                            int64_t stride) {
-        const MatmulArgs args{nullptr, head_dim, queries, nullptr, nullptr, n, scores, stride};
-        const RowsF32 view{rows, head_dim};
-        constexpr int R = S::kScoreRows, T = S::kScoreTokens;
         int r = 0;
-        for (; r + R <= n_rows; r += R) {
+        for (; r + 4 <= n_rows && head_dim % kLanes == 0; r += 4) {
+            const float* four = rows + r * head_dim;
             int t = 0;
-            for (; t + T <= n; t += T) tile_float<R, T>(view, args, r, t);
-            for (; t < n; ++t) tile_float<R, 1>(view, args, r, t);
+            for (; t + S::kScoreTokens <= n; t += S::kScoreTokens)
+                score_four<S::kScoreTokens>(queries + t * head_dim, four, head_dim, scores + t * stride + r, stride);
+            for (; t < n; ++t) score_four<1>(queries + t * head_dim, four, head_dim, scores + t * stride + r, stride);
         }
+        const MatmulArgs args{nullptr, head_dim, queries, nullptr, nullptr, n, scores, stride};
         for (; r < n_rows; ++r)
-            for (int t = 0; t < n; ++t) tile_float<1, 1>(view, args, r, t);
+            for (int t = 0; t < n; ++t) tile_float<1, 1>(RowsF32{rows, head_dim}, args, r, t);
     }
 
     // A lane for each of four rows; blocks are summed in order. Where fewer rows are left, the last one is computed

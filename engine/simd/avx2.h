@@ -12,7 +12,7 @@ namespace strata {
 struct Avx2 {
     static constexpr const char* kName = "avx2";
     static constexpr int kTileTokens = 4;
-    static constexpr int kScoreRows = 2, kScoreTokens = 2;  // that share loads: exact keys
+    static constexpr int kScoreRows = 4, kScoreTokens = 1;  // that share loads: exact keys
     static constexpr int kSumQueries = 2, kSumVectors = 8;  // that stay in registers: exact values
 
     struct F32 {
@@ -83,6 +83,11 @@ struct Avx2 {
         __m128 s = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
         s = _mm_add_ps(s, _mm_movehl_ps(s, s));
         return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+    }
+    // The sum of each, in the order of sum.
+    static Float4 sums(F32 a, F32 b, F32 c, F32 d) {
+        const __m128 ab = pair_sums(a, b), cd = pair_sums(c, d);
+        return {_mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd))};
     }
     static float largest(F32 a) {
         __m128 s = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
@@ -266,6 +271,12 @@ struct Avx2 {
     static PanelF32 splat_lanes(float x) { return splat(x); }
 
 protected:
+    // With t the sums of lanes i and i + 4: (a0+a2, a1+a3, b0+b2, b1+b3).
+    static __m128 pair_sums(F32 a, F32 b) {
+        const __m128 ta = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+        const __m128 tb = _mm_add_ps(_mm256_castps256_ps128(b.v), _mm256_extractf128_ps(b.v, 1));
+        return _mm_add_ps(_mm_movelh_ps(ta, tb), _mm_movehl_ps(tb, ta));
+    }
     static __m256i load32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
     static void store32(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
     // (8, 32) bytes to the four bytes of each row at columns 4i, for each i.

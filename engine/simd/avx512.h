@@ -11,7 +11,7 @@ namespace strata {
 
 struct Avx512 : Avx2 {
     static constexpr const char* kName = "avx512";
-    static constexpr int kScoreRows = 2, kScoreTokens = 4;
+    static constexpr int kScoreRows = 4, kScoreTokens = 4;
     static constexpr int kSumQueries = 4, kSumVectors = 16;
 
     // 32 activations take 64 bytes: 32 int8, then eight int32 that start a dot product. Lane 0 holds -128 times the sum

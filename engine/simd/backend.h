@@ -43,6 +43,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
         S::times_power_of_two(v, v)
         } -> std::same_as<typename S::F32>;  // the last step of exp_f32: adds the bits of b << 23 to a
     { S::sum(v) } -> std::same_as<float>;    // in the order that Scalar::sum defines
+    { S::sums(v, v, v, v) } -> std::same_as<typename S::Float4>;  // of each, in that order
     { S::largest(v) } -> std::same_as<float>;
 
     { S::abs(v) } -> std::same_as<typename S::F32>;

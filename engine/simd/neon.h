@@ -12,7 +12,7 @@ namespace strata {
 struct Neon {
     static constexpr const char* kName = "neon";
     static constexpr int kTileTokens = 4;
-    static constexpr int kScoreRows = 2, kScoreTokens = 4;  // that share loads: exact keys
+    static constexpr int kScoreRows = 4, kScoreTokens = 2;  // that share loads: exact keys
     static constexpr int kSumQueries = 2, kSumVectors = 8;  // that stay in registers: exact values
 
     struct F32 {
@@ -86,6 +86,8 @@ struct Neon {
         const float32x4_t t = vaddq_f32(a.lo, a.hi);
         return (vgetq_lane_f32(t, 0) + vgetq_lane_f32(t, 2)) + (vgetq_lane_f32(t, 1) + vgetq_lane_f32(t, 3));
     }
+    // The sum of each, in the order of sum.
+    static Float4 sums(F32 a, F32 b, F32 c, F32 d) { return {vpaddq_f32(pair_sums(a, b), pair_sums(c, d))}; }
     static float largest(F32 a) { return vmaxvq_f32(vmaxq_f32(a.lo, a.hi)); }
 
     static F32 abs(F32 a) { return {vabsq_f32(a.lo), vabsq_f32(a.hi)}; }
@@ -268,6 +270,12 @@ struct Neon {
     static PanelF32 splat_lanes(float x) { return splat(x); }
 
 protected:
+    // With t the sums of lanes i and i + 4: (a0+a2, a1+a3, b0+b2, b1+b3).
+    static float32x4_t pair_sums(F32 a, F32 b) {
+        const float32x4_t ta = vaddq_f32(a.lo, a.hi), tb = vaddq_f32(b.lo, b.hi);
+        return vaddq_f32(vcombine_f32(vget_low_f32(ta), vget_low_f32(tb)),
+                         vcombine_f32(vget_high_f32(ta), vget_high_f32(tb)));
+    }
     // Sums of four products each.
     static int32x4_t fours(int8x16_t a, int8x16_t b) {
         const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), high = vmull_high_s8(a, b);

@@ -106,6 +106,8 @@ struct Scalar {
         for (int i = 0; i < 4; ++i) t[i] = a.lane[i] + a.lane[i + 4];
         return (t[0] + t[2]) + (t[1] + t[3]);
     }
+    // The sum of each, in the order of sum.
+    static Float4 sums(F32 a, F32 b, F32 c, F32 d) { return {{sum(a), sum(b), sum(c), sum(d)}}; }
     static float largest(F32 a) {
         float t = a.lane[0];
         for (int i = 1; i < F32::kLanes; ++i) t = t > a.lane[i] ? t : a.lane[i];

@@ -21,7 +21,7 @@ inline const volatile v128_t kHalfScale = wasm_f32x4_const_splat(0x1p112f);
 struct Wasm128 {
     static constexpr const char* kName = "wasm128";
     static constexpr int kTileTokens = 2;
-    static constexpr int kScoreRows = 1, kScoreTokens = 2;  // that share loads: exact keys
+    static constexpr int kScoreRows = 2, kScoreTokens = 1;  // that share loads: exact keys
     static constexpr int kSumQueries = 2, kSumVectors = 4;  // that stay in registers: exact values
 
     struct F32 {
@@ -101,6 +101,11 @@ struct Wasm128 {
         const v128_t t = wasm_f32x4_add(a.lo, a.hi);
         const v128_t u = wasm_f32x4_add(t, wasm_i32x4_shuffle(t, t, 2, 3, 2, 3));
         return wasm_f32x4_extract_lane(u, 0) + wasm_f32x4_extract_lane(u, 1);
+    }
+    // The sum of each, in the order of sum.
+    static Float4 sums(F32 a, F32 b, F32 c, F32 d) {
+        const v128_t ab = pair_sums(a, b), cd = pair_sums(c, d);
+        return {wasm_f32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7))};
     }
     static float largest(F32 a) {
         const v128_t t = wasm_f32x4_pmax(a.lo, a.hi);
@@ -337,6 +342,11 @@ protected:
         const v128_t ab = pair_sums(a, b), cd = pair_sums(c, d);
         return wasm_f32x4_convert_i32x4(
             wasm_i32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7)));
+    }
+    // With t the sums of lanes i and i + 4: (a0+a2, a1+a3, b0+b2, b1+b3).
+    static v128_t pair_sums(F32 a, F32 b) {
+        const v128_t ta = wasm_f32x4_add(a.lo, a.hi), tb = wasm_f32x4_add(b.lo, b.hi);
+        return wasm_f32x4_add(wasm_i32x4_shuffle(ta, tb, 0, 1, 4, 5), wasm_i32x4_shuffle(ta, tb, 2, 3, 6, 7));
     }
     // (a0+a2, a1+a3, b0+b2, b1+b3)
     static v128_t pair_sums(v128_t a, v128_t b) {
