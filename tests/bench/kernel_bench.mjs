@@ -1,6 +1,6 @@
 // The kernels by themselves, natively and in a tab (plain and relaxed SIMD), one JSON line each with `where`:
 //   npm run bench:kernels -- [--where native,tab,tab-relaxed] [--seconds S] [--types Q8_0,…] [--threads N]
-// Reading memory and matrix times vector on one thread and on N; a micro-batch, tiles and attention on one.
+// The first touch of memory, reading it, and matrix times vector on one thread and on N; a micro-batch, tiles and attention on one.
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { launchBrowser } from './browser.mjs';
@@ -12,7 +12,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '0.3' },
     types: { type: 'string', default: 'Q8_0,Q4_0,Q4_K,Q6_K' },
     threads: { type: 'string', default: '2' },
-    only: { type: 'string', default: 'read,matvec,batch,tiles,attention' },
+    only: { type: 'string', default: 'touch,read,matvec,batch,tiles,attention' },
   },
 });
 

@@ -1,7 +1,7 @@
 // How fast the kernels are, per backend: reading weights from memory for one token, multiplying a micro-batch,
 // attention. One line of JSON each. Natively, and in a browser through tests/bench/kernel_bench.mjs.
-//   kernel_speed [--seconds S] [--threads N] [--only read,matvec,batch,tiles,attention] [--types Q8_0,…] [--backend
-//   NAME]
+//   kernel_speed [--seconds S] [--threads N] [--only touch,read,matvec,batch,tiles,attention] [--types Q8_0,…]
+//   [--backend NAME]
 #include "tests/bench/kernel_speed.h"
 
 #include <cstdlib>
@@ -16,7 +16,7 @@ using namespace strata;
 struct Options {
     double seconds = 0.3;  // of each measurement
     int threads = 1;
-    std::string only = "read,matvec,batch,tiles,attention", types, backend;
+    std::string only = "touch,read,matvec,batch,tiles,attention", types, backend;
 };
 
 // Whether the list names it; an empty list names everything.
@@ -63,6 +63,7 @@ void measure(const Kernels& k, const Options& options, ThreadPool& pool) {
 int main(int argc, char** argv) {
     const Options options = parse(argc, argv);
     ThreadPool pool(options.threads);
+    if (names(options.only, "touch")) print(touch_speed(size_t(256) << 20));  // first: nothing has been freed yet
     if (names(options.only, "read")) print(read_speed(size_t(256) << 20, options.seconds, pool));
     for (const Kernels* k : available_kernels()) {
         const bool wanted =

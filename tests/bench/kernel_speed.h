@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -167,6 +168,19 @@ inline std::string tile_speed(const Kernels& k, int head_dim, int n, double budg
                   "\"f16_scores_ns\":%.2f,\"f16_values_ns\":%.2f}",
                   k.name, head_dim, n, sealed_scores, sealed_values, exact_scores, exact_values, half_scores,
                   half_values);
+    return line;
+}
+
+// What it costs to write to memory that the system has not given yet: one page fault for each 4 KB. Of a model that is
+// loaded, no part can be faster.
+inline std::string touch_speed(size_t bytes) {
+    const double start = now_seconds();
+    const std::unique_ptr<uint8_t[]> memory(new uint8_t[bytes]);
+    volatile uint8_t* const at = memory.get();
+    for (size_t i = 0; i < bytes; i += 4096) at[i] = 1;
+    char line[128];
+    std::snprintf(line, sizeof line, "{\"touch\":\"fresh memory\",\"bytes\":%.0f,\"ms\":%.1f}", double(bytes),
+                  (now_seconds() - start) * 1e3);
     return line;
 }
 

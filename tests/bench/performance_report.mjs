@@ -93,19 +93,22 @@ function speedTable(results) {
 }
 
 function loadTable(results) {
+  const [touch] = rowsWhere(results, 'kernels', { where: 'tab', touch: 'fresh memory' });
+  const ms = (value) => value?.toFixed(0) ?? '';
   const rows = parts.flatMap(({ name }) =>
     (results[name]?.rows ?? [])
       .filter((row) => row.load_ms)
       .map((row) => [
         row.model_filename,
         row.engine,
-        row.kv,
         row.n_threads,
-        row.load_ms.toFixed(0),
         row.samples_ms.length,
+        ...[row.load_ms, row.start_ms, row.read_ms, row.open_ms].map(ms),
+        ms(touch && (touch.ms * row.model_size) / touch.bytes),
       ]),
   );
-  return table(['model', 'engine', 'memory', 'threads', 'ms', 'loads'], 'lllrrr', rows);
+  const head = ['model', 'engine', 'threads', 'loads', 'ms', 'start', 'read', 'open', 'page faults'];
+  return table(head, 'llrrrrrrr', rows);
 }
 
 const places = ['native', 'tab', 'tab-relaxed'];
@@ -205,7 +208,9 @@ ${speedTable(results)}
 
 ## From a file to ready
 
-In the tab: from the chosen local file to an engine that answers.
+In the tab: from the chosen local file to an engine that answers. Ours in parts: start of the engine up to the first bytes, reading the file
+into its memory, opening (header, vocabulary, session). Page faults: what the first touch of as much fresh memory costs in a tab, which is in
+the reading.
 
 ${loadTable(results)}
 

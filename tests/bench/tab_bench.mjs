@@ -68,7 +68,7 @@ async function openTab(context, site, contender, options) {
   const loads = [];
   for (;;) {
     const tab = await loadOnce(context, site, contender, options);
-    loads.push(tab.loadMs);
+    loads.push(tab);
     if (loads.length >= options.wishes[contender.engine].loads) return { ...tab, loads };
     await tab.page.close();
   }
@@ -118,12 +118,15 @@ function rowOf(options, test, tab, { rates, kvBytes }, { weightBytes, read }) {
   return { ...row, ...bandwidthKeys(row, weightBytes, read), ...(kvBytes ? { n_kv_bytes: kvBytes } : {}) };
 }
 
-const loadRowOf = (options, tab) => ({
-  ...commonKeys(options, tab),
-  kv: tab.kv,
-  load_ms: round(median(tab.loads)),
-  samples_ms: tab.loads.map(round),
-});
+function loadRowOf(options, tab) {
+  const samples = tab.loads.map(({ loadMs }) => loadMs);
+  const steps = Object.keys(tab.loadSteps ?? {}).map((step) => [
+    `${step}_ms`,
+    round(median(tab.loads.map(({ loadSteps }) => loadSteps[step]))),
+  ]);
+  const common = { ...commonKeys(options, tab), kv: tab.kv };
+  return { ...common, load_ms: round(median(samples)), ...Object.fromEntries(steps), samples_ms: samples.map(round) };
+}
 
 /** GB/s that a tab reads with so many threads. */
 async function readBandwidth(browser, options) {

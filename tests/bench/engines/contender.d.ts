@@ -19,6 +19,7 @@ export interface ContenderInfo {
   build: string; // what the engine says about itself: a version, or which of its builds runs
   threads: number;
   loadMs: number; // from the chosen file to an engine that answers
+  loadSteps?: { start: number; read: number; open: number }; // the same, in parts
   weightBytes?: number;
 }
 

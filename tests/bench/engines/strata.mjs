@@ -22,12 +22,25 @@ export class StrataContender {
 
   async load(file, { kv, threads }) {
     const started = performance.now();
-    const info = await this.#engine.load({ kind: 'file', file }, { memory: memoryOptions(kv), threads });
-    const loadMs = performance.now() - started;
+    const began = {}; // when a phase was first heard of
+    const onProgress = ({ phase }) => {
+      began[phase] ??= performance.now();
+    };
+    const options = { memory: memoryOptions(kv), threads, onProgress };
+    const info = await this.#engine.load({ kind: 'file', file }, options);
+    const ended = performance.now();
+    // Starting the engine, up to the first bytes; the others; the model over them and its session.
+    const loadSteps = { start: began.read - started, read: began.open - began.read, open: ended - began.open };
     this.#textTokens = (await this.#answer(words(1), 1)).prompt - 1;
     await this.#engine.reset();
     this.#templateTokens = (await this.#answer([{ role: 'user', content: words(1) }], 1)).prompt - 1;
-    return { build: info.simd, threads: info.threads, loadMs, weightBytes: info.weightBytes };
+    return {
+      build: info.simd,
+      threads: info.threads,
+      loadMs: ended - started,
+      loadSteps,
+      weightBytes: info.weightBytes,
+    };
   }
 
   async prefill(promptTokens, index) {
