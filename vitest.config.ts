@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { include: ['tests/web/**/*.test.{ts,tsx}'], testTimeout: 30_000 },
+  test: { include: ['tests/web/**/*.test.{ts,tsx}', 'tests/bench/*.test.mjs'], testTimeout: 30_000 },
 });

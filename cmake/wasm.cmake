@@ -12,10 +12,12 @@ if(STRATA_THREADS)
   # module is created with `threads`, and starts all but the one that it runs on (one at least: the glue waits for a thread).
   set(thread_link_options -pthread "-sPTHREAD_POOL_SIZE=Math.max(1,Module['threads']-1)" -sPTHREAD_POOL_SIZE_STRICT=2
     -Wno-pthreads-mem-growth)
+  set(bench_link_options -pthread -sPTHREAD_POOL_SIZE=8 -sPTHREAD_POOL_SIZE_STRICT=2 -Wno-pthreads-mem-growth)
 else()
   set(module engine-st)
   set(thread_options)
   set(thread_link_options)
+  set(bench_link_options)
 endif()
 
 # npm puts the programs of its packages first in PATH, and emcc would link with npm's binaryen in place of its own: the
@@ -25,29 +27,39 @@ set_property(GLOBAL PROPERTY RULE_LAUNCH_LINK "${CMAKE_COMMAND} -E env \"PATH=${
 
 engine_library(engine ${thread_options})
 
-function(engine_module name)
-  add_executable(${name} wasm/bindings.cpp ${ARGN})
+# name, folder, options of the link; then the sources
+function(browser_module name folder link_options)
+  add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE engine)
-  target_link_options(${name} PRIVATE -O3 --bind ${thread_link_options}
+  target_link_options(${name} PRIVATE -O3 ${link_options}
     -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker -sFILESYSTEM=0
     -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sTOTAL_STACK=1MB)
-  set_target_properties(${name} PROPERTIES SUFFIX .mjs RUNTIME_OUTPUT_DIRECTORY ${CMAKE_SOURCE_DIR}/web/public/engine)
+  set_target_properties(${name} PROPERTIES SUFFIX .mjs RUNTIME_OUTPUT_DIRECTORY ${folder})
 endfunction()
-engine_module(${module})
+# The engine; and the benchmark of its kernels, which is built when it is asked for, and not shipped.
+function(engine_module suffix)
+  browser_module(${module}${suffix} ${CMAKE_SOURCE_DIR}/web/public/engine "--bind;${thread_link_options}" wasm/bindings.cpp
+    ${ARGN})
+  browser_module(kernel_speed${suffix} ${CMAKE_BINARY_DIR} "${bench_link_options}" tests/bench/kernel_speed.cpp ${ARGN})
+  set_target_properties(kernel_speed${suffix} PROPERTIES EXCLUDE_FROM_ALL ON)
+endfunction()
+engine_module("")
 
 # Debian's compiler does not know relaxed SIMD as it became: there the instructions are imports that npm's binaryen
 # replaces (engine/simd/relaxed.h). The link needs -g3, or emcc renames the imports.
 set(STRATA_BINARYEN ${CMAKE_SOURCE_DIR}/node_modules/binaryen/bin CACHE PATH "Folder of npm's wasm-merge and wasm-opt")
 set(relaxed_sources engine/kernels/wasm_relaxed.cpp engine/kernels/backends_wasm_relaxed.cpp)
 if(EMSCRIPTEN_VERSION VERSION_GREATER_EQUAL 3.1.48)  # untested, as the emsdk is: see emscripten.cmake
-  engine_module(${module}-relaxed ${relaxed_sources})
+  engine_module(-relaxed ${relaxed_sources})
   set_source_files_properties(engine/kernels/wasm_relaxed.cpp PROPERTIES COMPILE_OPTIONS -mrelaxed-simd)
 elseif(EXISTS ${STRATA_BINARYEN}/wasm-merge)
-  engine_module(${module}-relaxed ${relaxed_sources})
-  target_link_options(${module}-relaxed PRIVATE -g3 --js-library ${CMAKE_SOURCE_DIR}/cmake/relaxed/imports.js)
-  add_custom_command(TARGET ${module}-relaxed POST_BUILD VERBATIM
-    COMMAND ${CMAKE_COMMAND} -DBINARYEN=${STRATA_BINARYEN}
-      -DMODULE=${CMAKE_SOURCE_DIR}/web/public/engine/${module}-relaxed.wasm -P ${CMAKE_SOURCE_DIR}/cmake/relaxed/make.cmake)
+  engine_module(-relaxed ${relaxed_sources})
+  foreach(target ${module}-relaxed kernel_speed-relaxed)
+    target_link_options(${target} PRIVATE -g3 --js-library ${CMAKE_SOURCE_DIR}/cmake/relaxed/imports.js)
+    add_custom_command(TARGET ${target} POST_BUILD VERBATIM
+      COMMAND ${CMAKE_COMMAND} -DBINARYEN=${STRATA_BINARYEN}
+        -DMODULE=$<TARGET_FILE_DIR:${target}>/${target}.wasm -P ${CMAKE_SOURCE_DIR}/cmake/relaxed/make.cmake)
+  endforeach()
 else()
   message(STATUS "Without relaxed SIMD: npm's binaryen is not in ${STRATA_BINARYEN}")
 endif()

@@ -35,7 +35,7 @@ struct BenchArguments {
     std::vector<int> n_prompt{512}, n_gen{128}, n_depth{0};
     int repetitions = 5;
     OutputFormat output = OutputFormat::text;
-    bool profile = false;
+    bool profile = false, by_turns = false;
 };
 
 // One test: n_prompt tokens read at once, or n_gen tokens one after the other, behind n_depth tokens.
@@ -60,19 +60,24 @@ std::vector<Test> tests(const BenchArguments& arguments) {
     return all;
 }
 
-// Seconds for the tokens of one test; what lies before them is read first, untimed.
-Result<double> time_once(const Model& model, const SessionOptions& options, const Test& test) {
+// A session that has read what lies before the tokens of a test.
+Result<std::unique_ptr<Session>> open_before(const Model& model, const SessionOptions& options, const Test& test) {
     auto session = Session::open(model, options);
     if (!session) return session.error();
-    const int n_vocab = model.config().n_vocab;
     if (test.n_depth > 0)
-        if (const Status read = (*session)->append(some_tokens(test.n_depth, n_vocab)); !read) return read.error();
+        if (const Status read = (*session)->append(some_tokens(test.n_depth, model.config().n_vocab)); !read)
+            return read.error();
+    (*session)->begin_turn();
+    return session;
+}
 
+// Seconds for the tokens of one test.
+Result<double> time_once(Session& session, int n_vocab, const Test& test) {
     const std::vector<int> tokens = some_tokens(test.n_tokens(), n_vocab);
     const size_t at_once = test.n_prompt > 0 ? tokens.size() : 1;
     const auto start = std::chrono::steady_clock::now();
     for (size_t at = 0; at < tokens.size(); at += at_once)
-        if (const Status read = (*session)->append(std::span(tokens).subspan(at, at_once)); !read) return read.error();
+        if (const Status read = session.append(std::span(tokens).subspan(at, at_once)); !read) return read.error();
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -94,13 +99,33 @@ struct Measurement {
     std::vector<double> seconds, speeds;
 };
 
+// Waits for a line on standard input; false: there will be none.
+bool my_turn() {
+    int c = std::getchar();
+    while (c != '\n' && c != EOF) c = std::getchar();
+    return c == '\n';
+}
+
+// What lies before the tokens is read once: each repetition takes its own tokens back.
 Result<Measurement> measure(const Model& model, const BenchArguments& arguments, const Test& test) {
     Measurement measured{test, {}, {}};
+    std::unique_ptr<Session> session;
     for (int i = 0; i < arguments.repetitions; ++i) {
-        const auto seconds = time_once(model, arguments.engine.session(), test);
+        if (arguments.by_turns && !my_turn()) return Error{ErrorCode::invalid_argument, "standard input has ended"};
+        if (session && test.n_depth > 0) {
+            if (const auto back = session->truncate(test.n_depth); !back) return back.error();
+        } else {
+            auto opened = open_before(model, arguments.engine.session(), test);
+            if (!opened) return opened.error();
+            session = std::move(*opened);
+        }
+        const auto seconds = time_once(*session, model.config().n_vocab, test);
         if (!seconds) return seconds.error();
         measured.seconds.push_back(*seconds);
         measured.speeds.push_back(test.n_tokens() / *seconds);
+        if (!arguments.by_turns) continue;
+        print_json_line({{"sample_ts", measured.speeds.back()}});
+        std::fflush(stdout);
     }
     return measured;
 }
@@ -234,7 +259,7 @@ int run(const BenchArguments& arguments) {
     if (!file) return fail(file.error());
     const Model& model = *file->model;
     // Brings the weights into memory and the processor up to speed.
-    if (const auto warm = time_once(model, arguments.engine.session(), {64, 0, 0}); !warm) return fail(warm.error());
+    if (const auto warm = open_before(model, arguments.engine.session(), {0, 0, 64}); !warm) return fail(warm.error());
 
     if (arguments.profile) return run_profile(arguments, *file);
     if (arguments.output == OutputFormat::markdown)
@@ -242,7 +267,7 @@ int run(const BenchArguments& arguments) {
             "| model | size | params | backend | threads | memory | test | t/s | weights GB/s |\n"
             "| --- | ---: | ---: | --- | ---: | --- | ---: | ---: | ---: |\n");
     const bool as_json = arguments.output == OutputFormat::json || arguments.output == OutputFormat::jsonl;
-    const std::string hash = as_json ? sha256(file->bytes()) : "";
+    const std::string hash = as_json && !arguments.by_turns ? sha256(file->bytes()) : "";
     const double read = as_json ? read_gb_per_s(file->bytes(), arguments.engine.threads) : 0;
     Json list = Json::array();
     for (const Test& test : tests(arguments)) {
@@ -281,6 +306,8 @@ Command add_bench(CLI::App& app) {
     app.add_flag("--profile", arguments->profile,
                  "Where the time of one micro-batch and of one written token goes, at each depth; as text or, with any "
                  "other output, one JSON object a line");
+    app.add_flag("--by-turns", arguments->by_turns,
+                 "A repetition for each line of standard input, and a line for each, so that programs can alternate");
     add_choice<OutputFormat>(app, "-o,--output", arguments->output,
                              {{"text", OutputFormat::text},
                               {"json", OutputFormat::json},

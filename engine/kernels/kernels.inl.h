@@ -314,8 +314,7 @@ struct KernelsFor {
                     all[t][first + r] = S::add(even, S::odd(acc[r][t]));
                 }
         }
-        for (int t = 0; t < T; ++t)
-            S::store4(scores + t * stride, S::sums(all[t][0], all[t][1], all[t][2], all[t][3]));
+        for (int t = 0; t < T; ++t) S::store4(scores + t * stride, S::sums(all[t][0], all[t][1], all[t][2], all[t][3]));
     }
 
     // Rows of the cache lie in the first-level cache: some at a time share the loads of some queries.

@@ -499,8 +499,7 @@ struct TileKernelsFor {
                 const Float4 unit = S::splat4(w.scale[i] * levels.unit), mean_unit = S::splat4(w.sum[i] * mean_scale);
                 const Ints start = dots_start<true>(w.q[i], kTilePositions);
                 for (int d = first; d < end; d += 4) {
-                    const Float4 dots =
-                        dot4<true>(rows + (d - first) * kTilePositions, kTilePositions, w.q[i], start);
+                    const Float4 dots = dot4<true>(rows + (d - first) * kTilePositions, kTilePositions, w.q[i], start);
                     float* at = out + i * out_stride + d;
                     const Float4 coded = S::add(S::load4(at), S::mul(dots, unit));
                     S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(mean + d))));

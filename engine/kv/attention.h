@@ -104,6 +104,12 @@ private:
         for (int t = work.token_begin; t < work.token_end; ++t)
             for (int g = 0; g < group_; ++g) fn(row++, work.batch.position + t);
     }
+    // fn(first row, position), for every position whose queries, group_ of them, are among the work.
+    template <class Fn>
+    void for_each_token(const Work& work, Fn&& fn) const {
+        for (int t = work.token_begin; t < work.token_end; ++t)
+            fn((t - work.token_begin) * group_, work.batch.position + t);
+    }
     // How many positions of the block are not newer than t.
     static int end_of(const Work& work, int64_t t);
     int rows_of(const Work& work) const { return (work.token_end - work.token_begin) * group_; }

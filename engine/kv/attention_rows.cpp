@@ -59,19 +59,19 @@ void Attention::row_scores(const Work& work) {
             } else {
                 const float* rows = format.stage_floats(kernels_, encoded, staged, scratch.q.data(),
                                                         scratch.scales.data(), scratch.floats.data());
-                for_each_query(work, [&](int row, int64_t t) {
-                    kernels_.scores_f32(scratch.turned.data() + size_t(row) * d, 1, rows, n_encoded(t), head_dim_,
-                                        page_scores + row * kBlockPositions, 0);
+                for_each_token(work, [&](int row, int64_t t) {
+                    kernels_.scores_f32(scratch.turned.data() + size_t(row) * d, group_, rows, n_encoded(t), head_dim_,
+                                        page_scores + row * kBlockPositions, kBlockPositions);
                 });
             }
         }
         if (keys.window() == 0) continue;
-        for_each_query(work, [&](int row, int64_t t) {
+        for_each_token(work, [&](int row, int64_t t) {
             const PageRows exact = rows_of_page(page_first, keys.encoded_for(t), t + 1);
             if (exact.empty()) return;
             const float* rows = keys.exact_page(work.batch.layer.index, work.kv_head, page) + exact.begin * head_dim_;
-            kernels_.scores_f32(scratch.turned.data() + size_t(row) * d, 1, rows, exact.end - exact.begin, head_dim_,
-                                page_scores + row * kBlockPositions + exact.begin, 0);
+            kernels_.scores_f32(scratch.turned.data() + size_t(row) * d, group_, rows, exact.end - exact.begin,
+                                head_dim_, page_scores + row * kBlockPositions + exact.begin, kBlockPositions);
         });
     }
 }
@@ -91,19 +91,19 @@ void Attention::row_values(const Work& work) {
             const uint8_t* encoded = values.encoded_page(work.batch.layer.index, work.kv_head, page);
             const float* rows = format.stage_floats(kernels_, encoded, staged.end, scratch.q.data(),
                                                     scratch.scales.data(), scratch.floats.data());
-            for_each_query(work, [&](int row, int64_t t) {
+            for_each_token(work, [&](int row, int64_t t) {
                 const int n = rows_of_page(page_first, 0, values.encoded_for(t)).end;
-                kernels_.accumulate(weights + row * kBlockPositions, 0, 1, rows, n, head_dim_,
-                                    encoded_sums + row * stride_, 0);
+                kernels_.accumulate(weights + row * kBlockPositions, kBlockPositions, group_, rows, n, head_dim_,
+                                    encoded_sums + row * stride_, stride_);
             });
         }
         if (values.window() == 0) continue;
-        for_each_query(work, [&](int row, int64_t t) {
+        for_each_token(work, [&](int row, int64_t t) {
             const PageRows exact = rows_of_page(page_first, values.encoded_for(t), t + 1);
             if (exact.empty()) return;
             const float* rows = values.exact_page(work.batch.layer.index, work.kv_head, page) + exact.begin * head_dim_;
-            kernels_.accumulate(weights + row * kBlockPositions + exact.begin, 0, 1, rows, exact.end - exact.begin,
-                                head_dim_, work.partial + row * stride_, 0);
+            kernels_.accumulate(weights + row * kBlockPositions + exact.begin, kBlockPositions, group_, rows,
+                                exact.end - exact.begin, head_dim_, work.partial + row * stride_, stride_);
         });
     }
 }

@@ -80,8 +80,7 @@ void Attention::tile_values(const Work& work) {
             add_exact(values, 0, rows, common, weights);
             for (int row = group_; row < rows; row += group_) {
                 const int seen = seen_rows(tile, work.batch.position + work.token_begin + row / group_);
-                if (seen > common)
-                    add_exact(values + common * head_dim_, row, group_, seen - common, weights + common);
+                if (seen > common) add_exact(values + common * head_dim_, row, group_, seen - common, weights + common);
             }
             continue;
         }

@@ -1,11 +1,11 @@
 // What a SIMD backend must offer. Kernels are templates over this; a backend is a type without state.
 //
-// F32 is eight floats in every backend, Pair two of them: sixteen columns of a row, whose halves are summed apart. Ints holds the partial sums of one exact dot product of 32 small integers,
-// those of values 0-15 apart from those of 16-31. Float4 is four floats, one for each of four rows or tokens.
-// Activation is how one quantised activation (an integer in -127..127) is stored, as suits the backend's
-// multiplication: 32 of them may share what the dot product needs besides. Bytes are sixteen, Bytes32 thirty-two,
-// Shorts sixteen 16-bit integers in an order of the backend's own. A Level is how an integer lies that is multiplied
-// with many activations.
+// F32 is eight floats in every backend, Pair two of them: sixteen columns of a row, whose halves are summed apart. Ints
+// holds the partial sums of one exact dot product of 32 small integers, those of values 0-15 apart from those of 16-31.
+// Float4 is four floats, one for each of four rows or tokens. Activation is how one quantised activation (an integer in
+// -127..127) is stored, as suits the backend's multiplication: 32 of them may share what the dot product needs besides.
+// Bytes are sixteen, Bytes32 thirty-two, Shorts sixteen 16-bit integers in an order of the backend's own. A Level is
+// how an integer lies that is multiplied with many activations.
 //
 // Panels: kPanelRows rows of weights side by side, whose dot products with one token are the lanes of one PanelInts, so
 // that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows.
@@ -21,7 +21,8 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
                                const uint8_t* bytes, int8_t* q, const int8_t* table, const typename S::Activation* x,
                                typename S::Activation* x_out, typename S::Level* level, typename S::Bytes b,
                                typename S::Bytes32 b32, typename S::Shorts shorts, typename S::PanelBlock* panel,
-                               typename S::PanelInts dots[4], typename S::PanelF32 lanes, typename S::Pair pair, uint8_t* packing) {
+                               typename S::PanelInts dots[4], typename S::PanelF32 lanes, typename S::Pair pair,
+                               uint8_t* packing) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
     { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
     { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float

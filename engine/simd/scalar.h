@@ -10,7 +10,7 @@ namespace strata {
 
 struct Scalar {
     static constexpr const char* kName = "scalar";
-    static constexpr int kTileTokens = 1;  // tokens that a float matrix product works on at once
+    static constexpr int kTileTokens = 1;                   // tokens that a float matrix product works on at once
     static constexpr int kScoreRows = 1, kScoreTokens = 1;  // that share loads: exact keys
     static constexpr int kSumQueries = 1, kSumVectors = 1;  // that stay in registers: exact values
 

@@ -18,12 +18,17 @@ export interface ContenderOptions {
 export interface ContenderInfo {
   build: string; // what the engine says about itself: a version, or which of its builds runs
   threads: number;
+  loadMs: number; // from the chosen file to an engine that answers
+  loadSteps?: { start: number; read: number; open: number }; // the same, in parts
+  weightBytes?: number;
 }
 
 /** A rate is tokens / ms; the caller divides, so that both engines are computed alike. */
 export interface Sample {
   tokens: number;
   ms: number;
+  read: number; // tokens that were not in memory before
+  kvBytes?: number; // of the memory, afterwards
 }
 
 declare global {

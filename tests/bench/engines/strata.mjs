@@ -21,26 +21,41 @@ export class StrataContender {
   #templateTokens = 0;
 
   async load(file, { kv, threads }) {
-    const info = await this.#engine.load({ kind: 'file', file }, { memory: memoryOptions(kv), threads });
+    const started = performance.now();
+    const began = {}; // when a phase was first heard of
+    const onProgress = ({ phase }) => {
+      began[phase] ??= performance.now();
+    };
+    const options = { memory: memoryOptions(kv), threads, onProgress };
+    const info = await this.#engine.load({ kind: 'file', file }, options);
+    const ended = performance.now();
+    // Starting the engine, up to the first bytes; the others; the model over them and its session.
+    const loadSteps = { start: began.read - started, read: began.open - began.read, open: ended - began.open };
     this.#textTokens = (await this.#answer(words(1), 1)).prompt - 1;
     await this.#engine.reset();
     this.#templateTokens = (await this.#answer([{ role: 'user', content: words(1) }], 1)).prompt - 1;
-    return { build: info.simd, threads: info.threads };
+    return {
+      build: info.simd,
+      threads: info.threads,
+      loadMs: ended - started,
+      loadSteps,
+      weightBytes: info.weightBytes,
+    };
   }
 
   async prefill(promptTokens, index) {
     await this.#engine.reset();
     const { prompt, ms } = await this.#answer(words(promptTokens - this.#textTokens, firstWord(index)), 1);
     if (prompt !== promptTokens) throw new Error(`our engine read ${prompt} tokens; ${promptTokens} were meant`);
-    return { tokens: prompt, ms };
+    return { tokens: prompt, ms, read: prompt };
   }
 
   // A conversation of one message: asked again, its prompt is still in memory.
   async decode(depth, tokens) {
     const content = words(Math.max(1, depth - this.#templateTokens));
-    const { generated, decodeMs } = await this.#answer([{ role: 'user', content }], tokens + 1);
+    const { prompt, generated, decodeMs } = await this.#answer([{ role: 'user', content }], tokens + 1);
     if (generated !== tokens + 1) throw new Error(`our engine stopped after ${generated} of ${tokens + 1} tokens`);
-    return { tokens, ms: decodeMs };
+    return { tokens, ms: decodeMs, read: prompt, kvBytes: (await this.#engine.stats()).bytes };
   }
 
   /** `prompt` counts what was read, without what was in memory. */

@@ -9,8 +9,8 @@ export class WllamaContender {
   #textTokens = 0; // what a text has beside its words
 
   async load(file, { kv, threads, contextTokens }) {
+    const started = performance.now();
     const { Wllama } = await import(/* @vite-ignore */ new URL('/wllama/esm/index.js', location.href).href);
-    const { version } = await (await fetch('/wllama/package.json')).json();
     this.#wllama = new Wllama({ default: '/wllama/esm/wasm/wllama.wasm' });
     await this.#wllama.loadModel([file], {
       n_ctx: contextTokens,
@@ -23,19 +23,21 @@ export class WllamaContender {
     });
     const { success } = this.#wllama.getLoadedContextInfo(); // loadModel() succeeds even when memory ran out
     if (success === false) throw new Error('wllama could not load the model');
+    const loadMs = performance.now() - started;
+    const { version } = await (await fetch('/wllama/package.json')).json();
     this.#textTokens = (await this.#complete(words(1), 1, false)).prompt - 1;
-    return { build: version, threads: this.#wllama.getNumThreads() };
+    return { build: version, threads: this.#wllama.getNumThreads(), loadMs };
   }
 
   async prefill(promptTokens, index) {
     const { prompt, ms } = await this.#complete(words(promptTokens - this.#textTokens, firstWord(index)), 1, false);
     if (prompt !== promptTokens) throw new Error(`wllama read ${prompt} tokens; ${promptTokens} were meant`);
-    return { tokens: prompt, ms };
+    return { tokens: prompt, ms, read: prompt };
   }
 
   async decode(depth, tokens) {
-    const { generated, decodeMs } = await this.#complete(words(depth - this.#textTokens), tokens + 1, true);
-    return { tokens: generated - 1, ms: decodeMs };
+    const { prompt, generated, decodeMs } = await this.#complete(words(depth - this.#textTokens), tokens + 1, true);
+    return { tokens: generated - 1, ms: decodeMs, read: prompt };
   }
 
   /** `prompt` counts what was read, without what `reuse` found in memory. */
