@@ -12,7 +12,11 @@ class PagePool {
 public:
     explicit PagePool(size_t page_bytes) : page_bytes_(page_bytes) {}
 
-    using Page = std::unique_ptr<uint8_t[]>;
+    static constexpr std::align_val_t kAlignment{64};  // a cache line: a vector of a row lies in one
+    struct Free {
+        void operator()(uint8_t* page) const { operator delete[](page, kAlignment); }
+    };
+    using Page = std::unique_ptr<uint8_t[], Free>;
 
     // A page of any content; empty when memory is out.
     Page take() {
@@ -21,7 +25,7 @@ public:
             free_.pop_back();
             return page;
         }
-        Page page(new (std::nothrow) uint8_t[page_bytes_]);
+        Page page(new (kAlignment, std::nothrow) uint8_t[page_bytes_]);
         if (page) ++allocated_;
         return page;
     }

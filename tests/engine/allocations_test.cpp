@@ -11,10 +11,11 @@
 namespace {
 
 std::atomic<size_t> in_use{0};
-constexpr size_t kHeader = 64;  // keeps the alignment that operator new promises
+constexpr size_t kHeader = 64;  // keeps the largest alignment that is asked for
 
 void* allocate(size_t size) {
-    char* block = static_cast<char*>(std::malloc(size + kHeader));
+    const size_t whole = (size + 2 * kHeader - 1) / kHeader * kHeader;
+    char* block = static_cast<char*>(std::aligned_alloc(kHeader, whole));
     if (!block) return nullptr;
     *reinterpret_cast<size_t*>(block) = size;
     in_use += size;
@@ -37,6 +38,10 @@ void* operator new(size_t size) {
 void* operator new[](size_t size) { return operator new(size); }
 void* operator new(size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
 void* operator new[](size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+void* operator new[](size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    return size_t(alignment) <= kHeader ? allocate(size) : nullptr;
+}
+void operator delete[](void* p, std::align_val_t) noexcept { release(p); }
 void operator delete(void* p) noexcept { release(p); }
 void operator delete[](void* p) noexcept { release(p); }
 void operator delete(void* p, size_t) noexcept { release(p); }

@@ -204,6 +204,33 @@ TEST_P(EveryBackend, ElementwiseHasTheBitsOfScalarAtEverySizeAndAlignment) {
         }
 }
 
+// Queries that share loads, and rows whose sums are made together, against one of each by the scalar backend.
+TEST_P(EveryBackend, ExactAttentionOfManyQueriesHasTheBitsOfEach) {
+    constexpr int kStride = 70, kQueries = 9, kRows = 67;
+    for (const int head_dim : {4, 8, 16, 24, 40, 64, 80, 96, 128, 256}) {
+        const size_t d = size_t(head_dim);
+        const auto queries = reals(kQueries * d), rows = reals(kRows * d), weights = reals(kQueries * kStride);
+        for (const int n_rows : {1, 3, 4, 7, 64, kRows}) {
+            std::vector<float> expected(kQueries * kStride), expected_out(kQueries * d, 0.5f);
+            for (int i = 0; i < kQueries; ++i) {
+                scalar().scores_f32(queries.data() + size_t(i) * d, 1, rows.data(), n_rows, head_dim,
+                                    expected.data() + i * kStride, 0);
+                scalar().accumulate(weights.data() + i * kStride, 0, 1, rows.data(), n_rows, head_dim,
+                                    expected_out.data() + size_t(i) * d, 0);
+            }
+            for (int n = 1; n <= kQueries; ++n) {
+                std::vector<float> scores(size_t(n * kStride)), out(size_t(n) * d, 0.5f);
+                GetParam()->scores_f32(queries.data(), n, rows.data(), n_rows, head_dim, scores.data(), kStride);
+                GetParam()->accumulate(weights.data(), kStride, n, rows.data(), n_rows, head_dim, out.data(), head_dim);
+                EXPECT_TRUE(std::equal(scores.begin(), scores.end(), expected.begin()))
+                    << head_dim << " values, " << n_rows << " rows, " << n << " queries";
+                EXPECT_TRUE(std::equal(out.begin(), out.end(), expected_out.begin()))
+                    << head_dim << " values, " << n_rows << " rows, " << n << " queries";
+            }
+        }
+    }
+}
+
 TEST_P(EveryBackend, GeluAndSoftCapAreCloseToTheirFormulas) {
     std::vector<float> x;
     for (const float large : {1e30f, 1e6f, 300.0f, 60.0f})

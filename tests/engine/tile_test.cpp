@@ -311,6 +311,17 @@ TEST_P(TileKernels, EncodeSurvivesWhatIsNotFinite) {
         }
 }
 
+TEST_P(TileKernels, RotateHasTheBitsOfTheReference) {
+    for (int head_dim = 16; head_dim <= 512; head_dim += 16) {
+        std::vector<float> x(static_cast<size_t>(head_dim));
+        for (float& v : x) v = float(int(rng() % 2001) - 1000) * 0.001f;
+        std::vector<float> expected = x;
+        hadamard(expected.data(), head_dim);
+        GetParam()->rotate(x.data(), head_dim);
+        EXPECT_EQ(x, expected) << head_dim;
+    }
+}
+
 struct Queries {
     std::vector<uint8_t> q;
     std::vector<float> scales;
