@@ -136,7 +136,8 @@ function attentionTable(results) {
       [64, 128].flatMap((head_dim) =>
         [1, 3].map((group) => {
           const keys = { where, backend, head_dim };
-          const ns = (attention) => rowsWhere(results, 'kernels', { ...keys, group, attention })[0]?.ns;
+          const row = (attention) => rowsWhere(results, 'kernels', { ...keys, group, attention })[0];
+          const ns = (attention) => row(attention)?.ns;
           const [apart] = rowsWhere(results, 'kernels', { ...keys, queries: group, tiles: '4 bits' });
           const [fp32, fp16, quality] = ['fp32', 'fp16', 'quality'].map(ns);
           const gain = fp32 && fp16 && quality ? `${(Math.min(fp32, fp16) / quality).toFixed(2)}x` : '';
@@ -144,13 +145,14 @@ function attentionTable(results) {
             apart ? `${apart[`${of}scores_ns`].toFixed(1)} + ${apart[`${of}values_ns`].toFixed(1)}` : '',
           );
           const whole = [fp32, fp16, quality].map((x) => x?.toFixed(1) ?? '');
-          return [where, backend, head_dim, group, ...whole, gain, ...parts];
+          const again = ['fp32', 'fp16', 'quality'].map((kv) => row(kv)?.again_ns.toFixed(1) ?? '').join(', ');
+          return [where, backend, head_dim, group, ...whole, gain, again, ...parts];
         }),
       ),
     ),
   );
-  const head = ['where', 'kernels', 'head_dim', 'queries', 'FP32', 'FP16', '`quality`', 'gain'];
-  return table([...head, 'FP32, in cache', 'FP16, in cache', '`quality`, in cache'], 'llrrrrrrrrr', rows);
+  const head = ['where', 'kernels', 'head_dim', 'queries', 'FP32', 'FP16', '`quality`', 'gain', 'again'];
+  return table([...head, 'FP32, in cache', 'FP16, in cache', '`quality`, in cache'], 'llrrrrrrrrrr', rows);
 }
 
 function profileSection(results, part, model, type) {
@@ -221,7 +223,7 @@ Matrix times vector: 65,536 rows of 2,048 columns, from memory. A batch of 64 on
 ${productTable(results)}
 
 Attention of one token over 16,384 positions, one thread, nothing in a cache: nanoseconds per position and query head. Queries: how many share
-a key-value head. In cache: scores + values of 256 positions by themselves.
+a key-value head. Again: the three right after, where caches may have them. In cache: scores + values of 256 positions by themselves.
 
 ${attentionTable(results)}
 
