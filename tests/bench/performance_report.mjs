@@ -3,13 +3,13 @@
 // Each part is measured once and kept (build/bench/results); --again measures anew. About twenty minutes in all. Run it alone
 // on an idle machine, after npm run bench -- --build, which builds everything and makes the models.
 import { existsSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg } from 'node:os';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { chromiumPath, output } from '../../scripts/tools.mjs';
 import { table } from '../tools/quality/markdown.mjs';
 import { quietLoad } from './browser.mjs';
 import { goals, inUnit, rowsWhere, verdict } from './performance/goals.mjs';
-import { Measurements } from './performance/measurements.mjs';
+import { busyCores, Measurements } from './performance/measurements.mjs';
 import { parts } from './performance/parts.mjs';
 import { boundMs, machineBounds, profileCells } from './performance/profile.mjs';
 import { median } from './statistics.mjs';
@@ -40,13 +40,12 @@ async function measureAll(measurements) {
   const wanted = chosenParts().filter((part) => options.again || !measurements.has(part));
   let left = wanted.reduce((sum, { seconds }) => sum + seconds, 0);
   for (const part of wanted) {
-    const load = loadavg()[0];
+    const busy = await busyCores();
     console.error(`\n${part.name}: about ${part.seconds} s, ${Math.ceil(left / 60)} minutes for all that is left`);
-    // The load is an average over a minute: what the part before did is still in it.
-    if (part === wanted[0] && load > quietLoad)
-      console.error(`Load average ${load.toFixed(2)}: too high for numbers to quote. Close what else runs.`);
+    if (busy > quietLoad)
+      console.error(`Others keep ${busy.toFixed(2)} cores busy: too many for numbers to quote. Close what else runs.`);
     try {
-      console.error(`${part.name}: took ${(await measurements.measure(part)).toFixed(0)} s`);
+      console.error(`${part.name}: took ${(await measurements.measure(part, busy)).toFixed(0)} s`);
     } catch (error) {
       console.error(error.message);
       process.exitCode = 1;
@@ -179,9 +178,10 @@ function machine(results) {
     (row) => `${row.where} ${row.n_threads} ${row.n_threads === 1 ? 'thread' : 'threads'} ${row.gb_per_s.toFixed(1)}`,
   );
   const measured = parts.map(({ name }) => results[name]?.about).filter(Boolean);
-  const loads = measured.map((about) => `${about.part} ${about.load_average.toFixed(2)}`);
+  const first = [...measured].sort((a, b) => a.at.localeCompare(b.at))[0]?.load_average.toFixed(2) ?? '';
+  const busy = measured.map((about) => `${about.part} ${about.busy_cores.toFixed(2)}`);
   return `${cpus()[0].model}, ${cpus().length} cores; node ${process.versions.node}; ${chromium}. Reading 256 MB, GB/s: ${read.join(', ')}.
-Load average before each part (an average over a minute: the part before is in it): ${loads.join(', ')}.
+Cores that others kept busy in the second before each part: ${busy.join(', ')}. Load average before the first: ${first}.
 Commits measured: ${[...new Set(measured.map((about) => about.commit))].join(', ')}.`;
 }
 
