@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { chromiumPath, output } from '../../scripts/tools.mjs';
 import { table } from '../tools/quality/markdown.mjs';
 import { quietLoad } from './browser.mjs';
+import { shapes } from './model/shapes.mjs';
 import { goals, inUnit, rowsWhere, verdict } from './performance/goals.mjs';
 import { busyCores, Measurements } from './performance/measurements.mjs';
 import { parts } from './performance/parts.mjs';
@@ -154,22 +155,22 @@ function attentionTable(results) {
   return table([...head, 'FP32, in cache', 'FP16, in cache', '`quality`, in cache'], 'llrrrrrrrrrr', rows);
 }
 
-function profileSection(results, part, model, type) {
+function profileSection(results, part, title, model) {
   const rows = results[part]?.rows;
-  if (!rows) return `### ${model}\n\nNot measured.`;
+  if (!rows) return `### ${title}\n\nNot measured.`;
   const bounds = machineBounds(results, rows[0].n_threads);
   const tests = [...new Set(rows.map((row) => `${row.profile} ${row.n_depth}`))];
   const tables = tests.map((test) => {
     const of = rows.filter((row) => `${row.profile} ${row.n_depth}` === test);
     const [{ profile, n_tokens, n_depth }] = of;
-    const title = `${profile === 'decode' ? 'One token' : `A micro-batch of ${n_tokens}`} behind ${n_depth}`;
-    const sum = of.reduce((all, row) => all + (boundMs(row, type, bounds) ?? 0), 0);
+    const which = `${profile === 'decode' ? 'One token' : `A micro-batch of ${n_tokens}`} behind ${n_depth}`;
+    const sum = of.reduce((all, row) => all + (boundMs(row, model, bounds) ?? 0), 0);
     const total = of.find((row) => row.part === 'total').ms;
-    const text = sum ? ` Its matrix products could take ${sum.toFixed(2)} ms of ${total.toFixed(2)}.` : '';
-    const cells = profileCells(of, type, bounds);
-    return `${title}.${text}\n\n${table(['part', 'ms', 'share', 'speed', 'bound, ms', 'of bound'], 'lrrrrr', cells)}`;
+    const text = sum ? ` What is bounded could take ${sum.toFixed(2)} ms of ${total.toFixed(2)}.` : '';
+    const cells = profileCells(of, model, bounds);
+    return `${which}.${text}\n\n${table(['part', 'ms', 'share', 'speed', 'bound, ms', 'of bound'], 'lrrrrr', cells)}`;
   });
-  return [`### ${model}`, ...tables].join('\n\n');
+  return [`### ${title}`, ...tables].join('\n\n');
 }
 
 function machine(results) {
@@ -230,11 +231,12 @@ ${attentionTable(results)}
 ## Where the time goes
 
 Natively (\`strata bench --profile\`), two threads, memory \`quality\`. The bound of a part that reads weights: the time in which two threads read as
-many bytes of memory, or, in a micro-batch, in which the kernel at its peak computes as many products, if that is longer.
+many bytes of memory, or, in a micro-batch, in which the kernel at its peak computes as many products, if that is longer. That of one token's
+attention: the same attention by itself (above), shared by two threads.
 
-${profileSection(results, 'profile-135m', '135M Q8_0', 'Q8_0')}
+${profileSection(results, 'profile-135m', '135M Q8_0', { type: 'Q8_0', shape: shapes['135m'] })}
 
-${profileSection(results, 'profile-1b', '1B Q4_0', 'Q4_0')}
+${profileSection(results, 'profile-1b', '1B Q4_0', { type: 'Q4_0', shape: shapes['1b'] })}
 
 ## To repeat it
 
