@@ -122,17 +122,21 @@ test('the bound of a part is reading for a token, and the slower of reading and 
         { where: 'native', read: 'memory', n_threads: 2, gb_per_s: 20 },
         { where: 'native', type: 'Q8_0', n_tokens: 64, n_threads: 1, gop_per_s: 100 },
         { where: 'native', type: 'Q8_0', n_tokens: 64, n_threads: 1, gop_per_s: 80 },
+        { where: 'native', attention: 'quality', head_dim: 64, group: 3, ns: 10 },
       ],
     },
   };
   const bounds = machineBounds(results, 2);
+  const q8 = { type: 'Q8_0', shape: { heads: 9, headDim: 64, layers: 30 } };
   const token = { profile: 'decode', part: 'gate_up', ms: 4, share: 0.5, bytes: 4e7, gb_per_s: 10, gop_per_s: 1 };
-  expect(boundMs(token, 'Q8_0', bounds)).toBe(2);
+  expect(boundMs(token, q8, bounds)).toBe(2);
   const batch = { ...token, profile: 'prefill', ms: 40, gop_per_s: 50 };
-  expect(boundMs(batch, 'Q8_0', bounds)).toBe(10); // 50 GOP/s for 40 ms, at 200 GOP/s
-  expect(boundMs(batch, 'Q4_0', bounds)).toBe(2); // its peak was not measured
-  expect(boundMs({ ...token, bytes: undefined }, 'Q8_0', bounds)).toBeUndefined();
-  expect(profileCells([token], 'Q8_0', bounds)).toEqual([['gate up', '4.000', '50.0 %', '10.0 GB/s', '2.000', '50 %']]);
+  expect(boundMs(batch, q8, bounds)).toBe(10); // 50 GOP/s for 40 ms, at 200 GOP/s
+  expect(boundMs(batch, { ...q8, type: 'Q4_0' }, bounds)).toBe(2); // its peak was not measured
+  expect(boundMs({ ...token, bytes: undefined }, q8, bounds)).toBeUndefined();
+  const attention = { profile: 'decode', part: 'attention', n_depth: 999, ms: 2 };
+  expect(boundMs(attention, q8, bounds)).toBe(1.35); // 10 ns for 9 heads of 30 layers, 1,000 positions, two threads
+  expect(profileCells([token], q8, bounds)).toEqual([['gate up', '4.000', '50.0 %', '10.0 GB/s', '2.000', '50 %']]);
 });
 
 test('parts have names of their own', () => {

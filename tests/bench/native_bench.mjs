@@ -50,9 +50,10 @@ const testsOf = () => [
   ...options.depths.map((n_depth) => ({ n_prompt: 0, n_gen: options.gen, n_depth })),
 ];
 
-/** `strata bench`: a process for each test, which runs when it is told to. */
+/** `strata bench`: a process for each test, started with its first turn, which runs when it is told to. */
 class StrataContender {
   engine = 'strata';
+  #test;
   #process;
   #lines;
 
@@ -60,7 +61,13 @@ class StrataContender {
     this.kv = kv;
   }
 
-  begin({ n_prompt, n_gen, n_depth }) {
+  begin(test) {
+    this.#test = test;
+    this.#process = undefined;
+  }
+
+  #start() {
+    const { n_prompt, n_gen, n_depth } = this.#test;
     const memory = this.kv === 'fp16' ? ['-k', 'fp16', '-v', 'fp16'] : ['--kv', this.kv];
     const test = ['-p', n_prompt, '-n', n_gen, '-d', n_depth, '-j', options.threads, '-r', options.reps + 1];
     const args = ['bench', options.model, ...memory, ...test, '-o', 'jsonl', '--by-turns'].map(String);
@@ -69,6 +76,7 @@ class StrataContender {
   }
 
   async sample() {
+    if (!this.#process) this.#start();
     this.#process.stdin.write('\n');
     return (await this.#next()).sample_ts;
   }

@@ -3,13 +3,14 @@
 // Each part is measured once and kept (build/bench/results); --again measures anew. About twenty minutes in all. Run it alone
 // on an idle machine, after npm run bench -- --build, which builds everything and makes the models.
 import { existsSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg } from 'node:os';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { chromiumPath, output } from '../../scripts/tools.mjs';
 import { table } from '../tools/quality/markdown.mjs';
 import { quietLoad } from './browser.mjs';
+import { shapes } from './model/shapes.mjs';
 import { goals, inUnit, rowsWhere, verdict } from './performance/goals.mjs';
-import { Measurements } from './performance/measurements.mjs';
+import { busyCores, Measurements } from './performance/measurements.mjs';
 import { parts } from './performance/parts.mjs';
 import { boundMs, machineBounds, profileCells } from './performance/profile.mjs';
 import { median } from './statistics.mjs';
@@ -40,13 +41,12 @@ async function measureAll(measurements) {
   const wanted = chosenParts().filter((part) => options.again || !measurements.has(part));
   let left = wanted.reduce((sum, { seconds }) => sum + seconds, 0);
   for (const part of wanted) {
-    const load = loadavg()[0];
+    const busy = await busyCores();
     console.error(`\n${part.name}: about ${part.seconds} s, ${Math.ceil(left / 60)} minutes for all that is left`);
-    // The load is an average over a minute: what the part before did is still in it.
-    if (part === wanted[0] && load > quietLoad)
-      console.error(`Load average ${load.toFixed(2)}: too high for numbers to quote. Close what else runs.`);
+    if (busy > quietLoad)
+      console.error(`Others keep ${busy.toFixed(2)} cores busy: too many for numbers to quote. Close what else runs.`);
     try {
-      console.error(`${part.name}: took ${(await measurements.measure(part)).toFixed(0)} s`);
+      console.error(`${part.name}: took ${(await measurements.measure(part, busy)).toFixed(0)} s`);
     } catch (error) {
       console.error(error.message);
       process.exitCode = 1;
@@ -136,7 +136,8 @@ function attentionTable(results) {
       [64, 128].flatMap((head_dim) =>
         [1, 3].map((group) => {
           const keys = { where, backend, head_dim };
-          const ns = (attention) => rowsWhere(results, 'kernels', { ...keys, group, attention })[0]?.ns;
+          const row = (attention) => rowsWhere(results, 'kernels', { ...keys, group, attention })[0];
+          const ns = (attention) => row(attention)?.ns;
           const [apart] = rowsWhere(results, 'kernels', { ...keys, queries: group, tiles: '4 bits' });
           const [fp32, fp16, quality] = ['fp32', 'fp16', 'quality'].map(ns);
           const gain = fp32 && fp16 && quality ? `${(Math.min(fp32, fp16) / quality).toFixed(2)}x` : '';
@@ -144,31 +145,32 @@ function attentionTable(results) {
             apart ? `${apart[`${of}scores_ns`].toFixed(1)} + ${apart[`${of}values_ns`].toFixed(1)}` : '',
           );
           const whole = [fp32, fp16, quality].map((x) => x?.toFixed(1) ?? '');
-          return [where, backend, head_dim, group, ...whole, gain, ...parts];
+          const again = ['fp32', 'fp16', 'quality'].map((kv) => row(kv)?.again_ns.toFixed(1) ?? '').join(', ');
+          return [where, backend, head_dim, group, ...whole, gain, again, ...parts];
         }),
       ),
     ),
   );
-  const head = ['where', 'kernels', 'head_dim', 'queries', 'FP32', 'FP16', '`quality`', 'gain'];
-  return table([...head, 'FP32, in cache', 'FP16, in cache', '`quality`, in cache'], 'llrrrrrrrrr', rows);
+  const head = ['where', 'kernels', 'head_dim', 'queries', 'FP32', 'FP16', '`quality`', 'gain', 'again'];
+  return table([...head, 'FP32, in cache', 'FP16, in cache', '`quality`, in cache'], 'llrrrrrrrrrr', rows);
 }
 
-function profileSection(results, part, model, type) {
+function profileSection(results, part, title, model) {
   const rows = results[part]?.rows;
-  if (!rows) return `### ${model}\n\nNot measured.`;
+  if (!rows) return `### ${title}\n\nNot measured.`;
   const bounds = machineBounds(results, rows[0].n_threads);
   const tests = [...new Set(rows.map((row) => `${row.profile} ${row.n_depth}`))];
   const tables = tests.map((test) => {
     const of = rows.filter((row) => `${row.profile} ${row.n_depth}` === test);
     const [{ profile, n_tokens, n_depth }] = of;
-    const title = `${profile === 'decode' ? 'One token' : `A micro-batch of ${n_tokens}`} behind ${n_depth}`;
-    const sum = of.reduce((all, row) => all + (boundMs(row, type, bounds) ?? 0), 0);
+    const which = `${profile === 'decode' ? 'One token' : `A micro-batch of ${n_tokens}`} behind ${n_depth}`;
+    const sum = of.reduce((all, row) => all + (boundMs(row, model, bounds) ?? 0), 0);
     const total = of.find((row) => row.part === 'total').ms;
-    const text = sum ? ` Its matrix products could take ${sum.toFixed(2)} ms of ${total.toFixed(2)}.` : '';
-    const cells = profileCells(of, type, bounds);
-    return `${title}.${text}\n\n${table(['part', 'ms', 'share', 'speed', 'bound, ms', 'of bound'], 'lrrrrr', cells)}`;
+    const text = sum ? ` What is bounded could take ${sum.toFixed(2)} ms of ${total.toFixed(2)}.` : '';
+    const cells = profileCells(of, model, bounds);
+    return `${which}.${text}\n\n${table(['part', 'ms', 'share', 'speed', 'bound, ms', 'of bound'], 'lrrrrr', cells)}`;
   });
-  return [`### ${model}`, ...tables].join('\n\n');
+  return [`### ${title}`, ...tables].join('\n\n');
 }
 
 function machine(results) {
@@ -177,9 +179,10 @@ function machine(results) {
     (row) => `${row.where} ${row.n_threads} ${row.n_threads === 1 ? 'thread' : 'threads'} ${row.gb_per_s.toFixed(1)}`,
   );
   const measured = parts.map(({ name }) => results[name]?.about).filter(Boolean);
-  const loads = measured.map((about) => `${about.part} ${about.load_average.toFixed(2)}`);
+  const first = [...measured].sort((a, b) => a.at.localeCompare(b.at))[0]?.load_average.toFixed(2) ?? '';
+  const busy = measured.map((about) => `${about.part} ${about.busy_cores.toFixed(2)}`);
   return `${cpus()[0].model}, ${cpus().length} cores; node ${process.versions.node}; ${chromium}. Reading 256 MB, GB/s: ${read.join(', ')}.
-Load average before each part (an average over a minute: the part before is in it): ${loads.join(', ')}.
+Cores that others kept busy in the second before each part: ${busy.join(', ')}. Load average before the first: ${first}.
 Commits measured: ${[...new Set(measured.map((about) => about.commit))].join(', ')}.`;
 }
 
@@ -221,18 +224,19 @@ Matrix times vector: 65,536 rows of 2,048 columns, from memory. A batch of 64 on
 ${productTable(results)}
 
 Attention of one token over 16,384 positions, one thread, nothing in a cache: nanoseconds per position and query head. Queries: how many share
-a key-value head. In cache: scores + values of 256 positions by themselves.
+a key-value head. Again: the three right after, where caches may have them. In cache: scores + values of 256 positions by themselves.
 
 ${attentionTable(results)}
 
 ## Where the time goes
 
 Natively (\`strata bench --profile\`), two threads, memory \`quality\`. The bound of a part that reads weights: the time in which two threads read as
-many bytes of memory, or, in a micro-batch, in which the kernel at its peak computes as many products, if that is longer.
+many bytes of memory, or, in a micro-batch, in which the kernel at its peak computes as many products, if that is longer. That of one token's
+attention: the same attention by itself (above), shared by two threads.
 
-${profileSection(results, 'profile-135m', '135M Q8_0', 'Q8_0')}
+${profileSection(results, 'profile-135m', '135M Q8_0', { type: 'Q8_0', shape: shapes['135m'] })}
 
-${profileSection(results, 'profile-1b', '1B Q4_0', 'Q4_0')}
+${profileSection(results, 'profile-1b', '1B Q4_0', { type: 'Q4_0', shape: shapes['1b'] })}
 
 ## To repeat it
 

@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createEngine, type Engine, type LoadProgress, StrataError } from '../../web/lib';
 import { fileAddress, filesOfModel, repositoryOf } from '../../web/lib/hub';
+import { openSource } from '../../web/lib/model_source';
 import { splitGguf } from '../tools/split_gguf.mjs';
 import { defaultModel, instantiate, nodeHost } from './node_host';
 
@@ -237,6 +238,42 @@ describe('a file', () => {
     for await (const piece of engine.generate([{ role: 'user', content: 'Hi' }], { maxTokens: 5 })) {
       if (piece.kind === 'end') expect(piece.promptTokens).toBeGreaterThan(5);
     }
+  });
+});
+
+describe('a file of many slices', () => {
+  const size = 6 * 8 * 2 ** 20 + 5; // more than are on their way at once, and a rest
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size; at += 997) bytes[at] = at / 997;
+  bytes.set(model.subarray(0, 4)); // the magic, so that it is read on
+
+  async function readAll(file: Blob): Promise<{ pieces: number; size: number; same: boolean }> {
+    const { first } = await openSource({ kind: 'file', file }, undefined, () => {});
+    const seen = { pieces: 0, size: 0, same: true };
+    for (;;) {
+      const { done, value } = await first.reader.read();
+      if (done) return seen;
+      seen.same &&= Buffer.compare(value, bytes.subarray(seen.size, seen.size + value.length)) === 0;
+      seen.size += value.length;
+      seen.pieces++;
+    }
+  }
+
+  test('arrives in order and whole', async () => {
+    expect(await readAll(new Blob([bytes]))).toEqual({ pieces: 7, size, same: true });
+    expect(await readAll(new Blob([]))).toEqual({ pieces: 0, size: 0, same: true });
+  });
+
+  test('that can no longer be read in the middle', async () => {
+    const file = new Blob([bytes]);
+    const slice = file.slice.bind(file);
+    file.slice = (begin = 0, end) => {
+      const part = slice(begin, end);
+      if (begin >= 16 * 2 ** 20) part.arrayBuffer = () => Promise.reject(new DOMException('gone', 'NotReadableError'));
+      return part;
+    };
+    const error = await failure(engine.load({ kind: 'file', file }));
+    expect(error).toMatchObject({ code: 'server', message: expect.stringContaining('ended after 16,777,216 of') });
   });
 });
 

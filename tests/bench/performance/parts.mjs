@@ -26,7 +26,7 @@ export const parts = [
   },
   {
     name: 'tab-1b',
-    seconds: 330,
+    seconds: 420,
     command: tab(
       '1b-q4_0',
       ...['--kv', 'quality', '--depths', '32,4000', '--prompt', '512,128'],
@@ -36,7 +36,7 @@ export const parts = [
   { name: 'native-1b', seconds: 150, command: native('1b-q4_0', '--kv', 'quality', '--depths', '32,4000') },
   {
     name: 'tab-135m-4000',
-    seconds: 210,
+    seconds: 280,
     command: tab(
       '135m-q8_0',
       ...['--kv', 'quality,fp16', '--peer-kv', 'q8_0', '--depths', '32,4000', '--only', 'load,decode'],

@@ -14,11 +14,21 @@ export function machineBounds(results, threads) {
       const one = highest(native({ type, n_tokens: 64, n_threads: 1 }), 'gop_per_s');
       return one === undefined ? undefined : one * threads;
     },
+    /** Milliseconds in which a token's attention over so many positions is computed by itself. */
+    attentionMs({ heads, headDim, layers }, positions) {
+      const [row] = native({ attention: 'quality', head_dim: headDim, group: 3 });
+      return row && (row.ns * positions * heads * layers) / threads / 1e6;
+    },
   };
 }
 
-/** Milliseconds in which a part could be done: its weights read, or its products computed at the kernel's peak. */
-export function boundMs(row, type, bounds) {
+/**
+ * Milliseconds in which a part could be done: its weights read, or its products computed at the kernel's peak; the attention of
+ * one token as it is by itself.
+ * @param {{ type: string, shape: { heads: number, headDim: number, layers: number } }} model
+ */
+export function boundMs(row, { type, shape }, bounds) {
+  if (row.profile === 'decode' && row.part === 'attention') return bounds.attentionMs(shape, row.n_depth + 1);
   if (!row.bytes || !bounds.readGbPerS) return undefined;
   const reading = row.bytes / bounds.readGbPerS / 1e6;
   const peak = bounds.gopPerS(type);
@@ -27,9 +37,9 @@ export function boundMs(row, type, bounds) {
 }
 
 /** Cells of a table: part, ms, share, bound, how much of the bound is reached. */
-export function profileCells(rows, type, bounds) {
+export function profileCells(rows, model, bounds) {
   return rows.map((row) => {
-    const bound = boundMs(row, type, bounds);
+    const bound = boundMs(row, model, bounds);
     const rate = row.profile === 'decode' ? row.gb_per_s : row.gop_per_s;
     const unit = row.profile === 'decode' ? 'GB/s' : 'GOP/s';
     return [

@@ -1,4 +1,4 @@
-// The reference: llama.cpp on the CPU, set up to compute as plainly as it can. The only file that knows node-llama-cpp.
+// The reference: llama.cpp on the CPU, set up to compute as plainly as it can. What knows node-llama-cpp, beside speed.mjs.
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { getLlama, LlamaLogLevel } from 'node-llama-cpp';
