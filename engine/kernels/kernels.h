@@ -38,6 +38,7 @@ using MatmulFn = void (*)(const MatmulArgs& args, int64_t row_begin, int64_t row
 constexpr int64_t n_activation_sums(int64_t n) { return (n + 127) / 128 * 8; }
 constexpr bool reads_activation_sums(TensorType type) {
     switch (type) {
+        case TensorType::q4_0:
         case TensorType::q4_1:
         case TensorType::q5_0:
         case TensorType::q5_1:
