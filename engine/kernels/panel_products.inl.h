@@ -18,11 +18,20 @@ struct PanelProductsFor {
     using PanelInts = typename S::PanelInts;
     using PanelF32 = typename S::PanelF32;
     using Activation = typename S::Activation;
+    using Bytes32 = typename S::Bytes32;
     static constexpr int kRows = S::kPanelRows;
     static constexpr int kTokens = S::kPanelTokens;  // that share the loads of a panel
     static constexpr int kMostTokens = 64;
     static constexpr int kPieceBlocks = 16;  // of a panel, unpacked at a time: they lie in the first-level cache
     static constexpr int kFewest = 8;        // tokens that make packing pay
+
+    static constexpr int kBoth = 2;
+
+    // What is subtracted from every code, by the backend's dot products or from these.
+    template <class Rows>
+    static constexpr int kPackedOffset = S::kPanelsTakeOffset ? Rows::kOffset : 0;
+    template <class Rows>
+    static constexpr int kOffsetLeft = S::kPanelsTakeOffset ? 0 : Rows::kOffset;
 
     using Lanes = float[kRows];
     // kPieceBlocks blocks of kRows rows, ready to be multiplied, and their Scales.
@@ -47,21 +56,24 @@ struct PanelProductsFor {
         Input(const MatmulArgs& a, int token, int64_t block)
             : x(static_cast<const Activation*>(a.x_quantised) + token * a.cols + block * 32),
               scales(a.x_scales + token * (a.cols / 32) + block),
-              sums(a.x_sums + token * n_activation_sums(a.cols) + block / 4 * 8),
+              sums(a.x_sums + token * n_activation_sums(a.cols) + block / 4 * 12),
               cols(a.cols) {}
         float scale(int token, int block) const { return scales[token * (cols / 32) + block]; }
+        // half: 0, 1 or kBoth
         float sum(int token, int block, int half) const {
-            return sums[token * n_activation_sums(cols) + block / 4 * 8 + half * 4 + block % 4];
+            return sums[token * n_activation_sums(cols) + block / 4 * 12 + half * 4 + block % 4];
         }
     };
 
     template <class Rows, int kQuad>
     static void pack_quad(const uint8_t* unit, int row, int block, uint8_t (*bytes)[kRows * 32], Piece& piece) {
-        constexpr Codes kCodes = Rows::kCodes;
-        S::template store_packing<kCodes>(Rows::template codes<kQuad, 0>(unit), bytes[block] + row * 32);
-        S::template store_packing<kCodes>(Rows::template codes<kQuad, 1>(unit), bytes[block + 1] + row * 32);
-        S::template store_packing<kCodes>(Rows::template codes<kQuad, 2>(unit), bytes[block + 2] + row * 32);
-        S::template store_packing<kCodes>(Rows::template codes<kQuad, 3>(unit), bytes[block + 3] + row * 32);
+        const auto store_codes = [&](Bytes32 codes, int i) {
+            S::template store_packing<Rows::kCodes, kPackedOffset<Rows>>(codes, bytes[block + i] + row * 32);
+        };
+        store_codes(Rows::template codes<kQuad, 0>(unit), 0);
+        store_codes(Rows::template codes<kQuad, 1>(unit), 1);
+        store_codes(Rows::template codes<kQuad, 2>(unit), 2);
+        store_codes(Rows::template codes<kQuad, 3>(unit), 3);
         const auto scales = Rows::template scales<kQuad>(unit);
         float four[4], eight[8];
         const auto spread = [&](Lanes* lanes, const float* values) {
@@ -112,9 +124,9 @@ struct PanelProductsFor {
     [[gnu::always_inline]] static void add_terms(const Piece& piece, int b, const Activation* x, const Input& in,
                                                  float (&sums)[kTokens][kRows]) {
         constexpr Codes kCodes = Rows::kCodes;
+        constexpr int kPacked = kPackedOffset<Rows>, kLeft = kOffsetLeft<Rows>;
         const auto lanes = [&](const Lanes* of) { return S::load_lanes(of[b]); };
         const auto x_sum = [&](int t, int half) { return S::splat_lanes(in.sum(t, b, half)); };
-        const auto x_sum_both = [&](int t) { return in.sum(t, b, 0) + in.sum(t, b, 1); };
         const auto add = [&](int t, PanelF32 dots, PanelF32 minimums) {
             const PanelF32 x_scale = S::splat_lanes(in.scale(t, b)), scale = lanes(piece.scale);
             PanelF32 term;
@@ -126,13 +138,12 @@ struct PanelProductsFor {
         };
         if constexpr (Rows::kGroups) {
             PanelInts first[kTokens], second[kTokens];
-            S::template panel_dots<kCodes, kTokens, 0, 16>(piece.blocks[b], x, in.cols, first);
-            S::template panel_dots<kCodes, kTokens, 16, 16>(piece.blocks[b], x, in.cols, second);
+            S::template panel_dots<kCodes, kPacked, kTokens, 0, 16>(piece.blocks[b], x, in.cols, first);
+            S::template panel_dots<kCodes, kPacked, kTokens, 16, 16>(piece.blocks[b], x, in.cols, second);
             for (int t = 0; t < kTokens; ++t) {
                 const auto half = [&](PanelInts ints, int i) {
                     PanelF32 dots = S::to_float(ints);
-                    if constexpr (Rows::kOffset != 0)
-                        dots = S::add(dots, S::splat_lanes(in.sum(t, b, i) * -Rows::kOffset));
+                    if constexpr (kLeft != 0) dots = S::add(dots, S::splat_lanes(in.sum(t, b, i) * -kLeft));
                     return S::mul(dots, lanes(piece.group[i]));
                 };
                 PanelF32 minimums = S::splat_lanes(0);
@@ -143,12 +154,11 @@ struct PanelProductsFor {
             }
         } else {
             PanelInts ints[kTokens];
-            S::template panel_dots<kCodes, kTokens, 0, 32>(piece.blocks[b], x, in.cols, ints);
+            S::template panel_dots<kCodes, kPacked, kTokens, 0, 32>(piece.blocks[b], x, in.cols, ints);
             for (int t = 0; t < kTokens; ++t) {
                 PanelF32 dots = S::to_float(ints[t]), minimums = S::splat_lanes(0);
-                if constexpr (Rows::kOffset != 0)
-                    dots = S::add(dots, S::splat_lanes(x_sum_both(t) * -Rows::kOffset));
-                if constexpr (Rows::kMinimums) minimums = S::splat_lanes(x_sum_both(t));
+                if constexpr (kLeft != 0) dots = S::add(dots, S::splat_lanes(in.sum(t, b, kBoth) * -kLeft));
+                if constexpr (Rows::kMinimums) minimums = x_sum(t, kBoth);
                 add(t, dots, minimums);
             }
         }

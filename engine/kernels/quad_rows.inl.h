@@ -22,6 +22,10 @@
 
 namespace strata {
 
+// How the codes of a block lie: one after the other, or low nibbles first. What has a kernel of its own when it is used
+// once.
+enum class Layout { bytes, nibbles, other };
+
 template <SimdBackend S>
 struct QuadRowsFor {
     using F32 = typename S::F32;
@@ -46,7 +50,7 @@ struct QuadRowsFor {
         static constexpr int kOffset = 0;  // subtracted from the codes
         static constexpr Codes kCodes = Codes::upto_127;
         static constexpr bool kGroups = false, kMinimums = false;
-        static constexpr bool kPacked = false;  // codes are nibbles, the low ones first: see S::nibble_dots
+        static constexpr Layout kLayout = Layout::other;
 
         static const uint8_t* at(const uint8_t* unit, int i, size_t member) {
             return unit + i * sizeof(Block) + member;
@@ -62,10 +66,10 @@ struct QuadRowsFor {
         static Scales scales_and_minimums(const uint8_t* unit) {
             return {halves(unit, offsetof(Block, scale)), halves(unit, offsetof(Block, minimum))};
         }
-        static const uint8_t* packed(const uint8_t* unit, int i) { return at(unit, i, offsetof(Block, q)); }
+        static const uint8_t* stored(const uint8_t* unit, int i) { return at(unit, i, offsetof(Block, q)); }
         template <int i>
         static Bytes32 nibbles(const uint8_t* unit) {
-            return S::load_codes(packed(unit, i));
+            return S::load_codes(stored(unit, i));
         }
         template <int i>
         static Bytes32 nibbles_and_bits(const uint8_t* unit) {
@@ -76,15 +80,16 @@ struct QuadRowsFor {
 
     struct Q8_0 : OfBlocks<BlockQ8_0> {
         static constexpr Codes kCodes = Codes::int8;
+        static constexpr Layout kLayout = Layout::bytes;
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
-            return S::load_bytes32(OfBlocks<BlockQ8_0>::at(unit, i, offsetof(BlockQ8_0, q)));
+            return S::load_bytes32(OfBlocks<BlockQ8_0>::stored(unit, i));
         }
     };
     struct Q4_0 : OfBlocks<BlockQ4_0> {
         static constexpr int kOffset = 8;
         static constexpr Codes kCodes = Codes::nibbles;
-        static constexpr bool kPacked = true;
+        static constexpr Layout kLayout = Layout::nibbles;
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
             return OfBlocks<BlockQ4_0>::template nibbles<i>(unit);
@@ -93,7 +98,8 @@ struct QuadRowsFor {
     struct Q4_1 : OfBlocks<BlockQ4_1> {
         using Base = OfBlocks<BlockQ4_1>;
         static constexpr Codes kCodes = Codes::nibbles;
-        static constexpr bool kMinimums = true, kPacked = true;
+        static constexpr bool kMinimums = true;
+        static constexpr Layout kLayout = Layout::nibbles;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {
             return Base::template scales_and_minimums<kQuad>(unit);
@@ -137,7 +143,8 @@ struct QuadRowsFor {
         static constexpr int64_t row_bytes(int64_t cols) { return cols / 256 * int64_t(sizeof(Block)); }
         static constexpr int kOffset = 0;
         static constexpr Codes kCodes = Codes::upto_127;
-        static constexpr bool kGroups = false, kMinimums = false, kPacked = false;
+        static constexpr Layout kLayout = Layout::other;
+        static constexpr bool kGroups = false, kMinimums = false;
 
         // A block need not be aligned: its members are read where they are.
         static Float4 half(const uint8_t* member) { return S::splat_half4(load_unaligned<uint16_t>(member)); }

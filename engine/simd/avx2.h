@@ -39,6 +39,7 @@ struct Avx2 {
         __m256i v;
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    static constexpr bool kPanelsTakeOffset = false;
     struct PanelBlock {  // [columns / 4][row][4 columns]
         alignas(64) uint8_t bytes[kPanelRows * 32];
     };
@@ -217,7 +218,7 @@ struct Avx2 {
     static Shorts sub(Shorts a, Shorts b) { return {_mm256_sub_epi16(a.v, b.v)}; }
     static Ints dot(Shorts a, Shorts b) { return {_mm256_madd_epi16(a.v, b.v)}; }
 
-    template <Codes>
+    template <Codes kCodes, int kOffset>
     static void store_packing(Bytes32 a, uint8_t* out) {
         store32(out, a.v);
     }
@@ -227,7 +228,7 @@ struct Avx2 {
         for (int i = 0; i < 8; ++i) store32(out->bytes + i * 32, words[i]);
     }
     // int8 as dot: |w| times x with the sign of w. Sums of 16 products of nibbles fit 16 bits.
-    template <Codes kCodes, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         __m256i acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = _mm256_setzero_si256();

@@ -23,6 +23,7 @@ struct Avx512 : Avx2 {
         __m256i q;  // w + 128
     };
     static constexpr int kPanelRows = 16, kPanelTokens = 8;
+    static constexpr bool kPanelsTakeOffset = true;
     struct PanelBlock {  // [columns / 4][row][4 columns], of w + 128 if signed
         alignas(64) uint8_t bytes[kPanelRows * 32];
     };
@@ -61,9 +62,10 @@ struct Avx512 : Avx2 {
         return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
     }
 
-    template <Codes kCodes>
+    template <Codes kCodes, int kOffset>
     static void store_packing(Bytes32 a, uint8_t* out) {
-        store32(out, (kCodes == Codes::int8 ? weights(a) : unsigned_weights(a)).q);
+        constexpr int kFrom = kCodes == Codes::int8 || kOffset != 0 ? 128 - kOffset : 0;
+        store32(out, _mm256_add_epi8(a.v, _mm256_set1_epi8(char(kFrom))));
     }
     static void pack(const uint8_t* rows, PanelBlock* out) {
         for (int half = 0; half < 2; ++half) {
@@ -72,12 +74,13 @@ struct Avx512 : Avx2 {
             for (int i = 0; i < 8; ++i) store32(out->bytes + i * 64 + half * 32, words[i]);
         }
     }
-    template <Codes kCodes, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         constexpr int kStart = 32 + 4 * (kColumns == 32 ? 1 : kFirst / 4);
         __m512i acc[kTokens];
         for (int t = 0; t < kTokens; ++t)
-            acc[t] = kCodes == Codes::int8 ? splat_word(bytes(x + t * stride) + kStart) : _mm512_setzero_si512();
+            acc[t] = kCodes == Codes::int8 || kOffset != 0 ? splat_word(bytes(x + t * stride) + kStart)
+                                                           : _mm512_setzero_si512();
         for (int c = kFirst; c < kFirst + kColumns; c += 4) {
             const __m512i word = _mm512_load_si512(w.bytes + c * kPanelRows);
             for (int t = 0; t < kTokens; ++t)

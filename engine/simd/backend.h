@@ -50,7 +50,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template butterfly<4>(v) } -> std::same_as<typename S::F32>;
 
     {S::quantise32(f, 1.0f, x_out)};  // x[i] = nearest integer of f[i] * scale, ties to even
-    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;  // 32 int8
+    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;     // 32 int8
     { S::load_levels(level) } -> std::same_as<typename S::Weights32>;  // 32 of them
     { S::dot(w, x) } -> std::same_as<typename S::Ints>;                // exact
     { S::add(ints, ints) } -> std::same_as<typename S::Ints>;
@@ -99,13 +99,13 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::sub(shorts, shorts) } -> std::same_as<typename S::Shorts>;
     { S::dot(shorts, shorts) } -> std::same_as<typename S::Ints>;  // exact
 
-    {S::template store_packing<Codes::int8>(b32, packing)};  // 32 codes of one row, as pack takes them
-    {S::pack(packing, panel)};       // (kPanelRows, 32) of them to one block
+    {S::template store_packing<Codes::upto_127, 32>(b32, packing)};  // 32 codes of one row, as pack takes them
+    {S::pack(packing, panel)};                                       // (kPanelRows, 32) of them to one block
     // Exact dots of the block's rows with tokens whose activations lie `stride` apart; with columns 0-15 or 16-31
-    // alone.
-    {S::template panel_dots<Codes::int8, 4, 0, 32>(*panel, x, 1, dots)};
-    {S::template panel_dots<Codes::int8, 4, 0, 16>(*panel, x, 1, dots)};
-    {S::template panel_dots<Codes::int8, 4, 16, 16>(*panel, x, 1, dots)};
+    // alone. Codes and what is subtracted from them are those that were packed; always 0 unless kPanelsTakeOffset.
+    {S::template panel_dots<Codes::int8, 0, 4, 0, 32>(*panel, x, 1, dots)};
+    {S::template panel_dots<Codes::int8, 0, 4, 0, 16>(*panel, x, 1, dots)};
+    {S::template panel_dots<Codes::int8, 0, 4, 16, 16>(*panel, x, 1, dots)};
     { S::add(dots[0], dots[0]) } -> std::same_as<typename S::PanelInts>;
     { S::to_float(dots[0]) } -> std::same_as<typename S::PanelF32>;
     { S::load_lanes(f) } -> std::same_as<typename S::PanelF32>;

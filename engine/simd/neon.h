@@ -39,6 +39,7 @@ struct Neon {
         int16x8_t lo, hi;
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    static constexpr bool kPanelsTakeOffset = true;
     struct PanelBlock {  // [columns / 4][row][4 columns]
         uint8_t bytes[kPanelRows * 32];
     };
@@ -209,10 +210,10 @@ struct Neon {
     static Shorts sub(Shorts a, Shorts b) { return {vsubq_s16(a.lo, b.lo), vsubq_s16(a.hi, b.hi)}; }
     static Ints dot(Shorts a, Shorts b) { return {dot8(a.lo, b.lo), dot8(a.hi, b.hi)}; }
 
-    template <Codes>
+    template <Codes kCodes, int kOffset>
     static void store_packing(Bytes32 a, uint8_t* out) {
-        vst1q_u8(out, a.lo);
-        vst1q_u8(out + 16, a.hi);
+        vst1q_u8(out, vsubq_u8(a.lo, vdupq_n_u8(kOffset)));
+        vst1q_u8(out + 16, vsubq_u8(a.hi, vdupq_n_u8(kOffset)));
     }
     static void pack(const uint8_t* rows, PanelBlock* out) {
         for (int r = 0; r < kPanelRows; r += 4)
@@ -229,7 +230,7 @@ struct Neon {
                     vst1q_u8(out->bytes + (c + 4 * i) * kPanelRows + r * 4, vreinterpretq_u8_u64(words[i]));
             }
     }
-    template <Codes kCodes, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = {vdupq_n_s32(0), vdupq_n_s32(0)};

@@ -26,7 +26,7 @@ struct NeonDotprod : Neon {
         return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
     }
 
-    template <Codes kCodes, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = {vdupq_n_s32(0), vdupq_n_s32(0)};

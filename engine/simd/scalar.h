@@ -38,6 +38,7 @@ struct Scalar {
         int16_t s[16];
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    static constexpr bool kPanelsTakeOffset = true;
     struct PanelBlock {
         uint8_t bytes[kPanelRows * 32];  // (rows, 32)
     };
@@ -269,12 +270,12 @@ struct Scalar {
         return ints;
     }
 
-    template <Codes>
+    template <Codes kCodes, int kOffset>
     static void store_packing(Bytes32 a, uint8_t* out) {
-        std::memcpy(out, a.b, sizeof a.b);
+        for (int i = 0; i < 32; ++i) out[i] = uint8_t(a.b[i] - kOffset);
     }
     static void pack(const uint8_t* rows, PanelBlock* out) { std::memcpy(out->bytes, rows, sizeof out->bytes); }
-    template <Codes kCodes, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         for (int t = 0; t < kTokens; ++t, x += stride)
             for (int r = 0; r < kPanelRows; ++r) {

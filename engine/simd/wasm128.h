@@ -60,6 +60,7 @@ struct Wasm128 {
         v128_t lo, hi;
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    static constexpr bool kPanelsTakeOffset = true;
     struct PanelBlock {
         union {
             uint8_t bytes[kPanelRows * 32];
@@ -241,8 +242,15 @@ struct Wasm128 {
     // sums are 256 times as large, and exact as floats all the same.
     static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
                               const Activation* x) {
+        const v128_t mask0 = wasm_constants::kNibbles0, mask1 = wasm_constants::kNibbles1,
+                     mask2 = wasm_constants::kNibbles2;
         const auto dot = [&](const uint8_t* packed, int i) {
-            return nibble_dot(wasm_v128_load(packed), block_of(x + i * 32).nibbles);
+            const int16_t* q = block_of(x + i * 32).nibbles;
+            const v128_t v = wasm_v128_load(packed);
+            return wasm_i32x4_add(wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_v128_and(v, mask0), wasm_v128_load(q)),
+                                                 wasm_i32x4_dot_i16x8(wasm_v128_and(v, mask1), wasm_v128_load(q + 8))),
+                                  wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_v128_and(v, mask2), wasm_v128_load(q + 16)),
+                                                 wasm_i32x4_dot_i16x8(wasm_u16x8_shr(v, 12), wasm_v128_load(q + 24))));
         };
         const v128_t sums = lane_sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
         return {wasm_f32x4_mul(sums, wasm_f32x4_const_splat(0x1p-8f))};
@@ -274,10 +282,10 @@ struct Wasm128 {
     static Shorts sub(Shorts a, Shorts b) { return {wasm_i16x8_sub(a.lo, b.lo), wasm_i16x8_sub(a.hi, b.hi)}; }
     static Ints dot(Shorts a, Shorts b) { return {wasm_i32x4_dot_i16x8(a.lo, b.lo), wasm_i32x4_dot_i16x8(a.hi, b.hi)}; }
 
-    template <Codes>
+    template <Codes kCodes, int kOffset>
     static void store_packing(Bytes32 a, uint8_t* out) {
-        wasm_v128_store(out, a.lo);
-        wasm_v128_store(out + 16, a.hi);
+        wasm_v128_store(out, wasm_i8x16_sub(a.lo, wasm_i8x16_splat(kOffset)));
+        wasm_v128_store(out + 16, wasm_i8x16_sub(a.hi, wasm_i8x16_splat(kOffset)));
     }
     static void pack(const uint8_t* rows, PanelBlock* out) {
         for (int r = 0; r < kPanelRows; r += 4)
@@ -288,7 +296,7 @@ struct Wasm128 {
                 for (int i = 0; i < 4; ++i) wasm_v128_store(out->pairs[c / 2 + i][r], a[i]);
             }
     }
-    template <Codes kCodes, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
@@ -312,13 +320,6 @@ protected:
     static const Block& block_of(const Activation* x) { return *reinterpret_cast<const Block*>(x); }
     static v128_t even(v128_t a, v128_t b) { return wasm_i16x8_shuffle(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
     static v128_t odd(v128_t a, v128_t b) { return wasm_i16x8_shuffle(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
-    static v128_t nibble_dot(v128_t packed, const int16_t* x) {
-        const auto dot = [&](v128_t q, int i) { return wasm_i32x4_dot_i16x8(q, wasm_v128_load(x + i * 8)); };
-        return wasm_i32x4_add(wasm_i32x4_add(dot(wasm_v128_and(packed, wasm_constants::kNibbles0), 0),
-                                             dot(wasm_v128_and(packed, wasm_constants::kNibbles1), 1)),
-                              wasm_i32x4_add(dot(wasm_v128_and(packed, wasm_constants::kNibbles2), 2),
-                                             dot(wasm_u16x8_shr(packed, 12), 3)));
-    }
     // Of 32-bit words.
     static void transpose4(v128_t (&a)[4]) {
         const v128_t low01 = wasm_i32x4_shuffle(a[0], a[1], 0, 4, 1, 5),

@@ -5,6 +5,7 @@
 #pragma once
 #include <wasm_simd128.h>
 
+#include <bit>
 #include <cstdint>
 
 #include "engine/simd/relaxed.h"
@@ -23,8 +24,9 @@ struct WasmRelaxed : Wasm128 {
         int8_t x[32];
         int8_t magnitude[32];
         int8_t mask[32];
-        int32_t negative[2];  // magnitudes where x < 0: among the first 16, the last 16
-        int32_t unused[6];
+        int32_t negative[3];  // sums of the magnitudes where x < 0: among the first 16, the last 16, all
+        int32_t sum[3];       // sums of x, likewise
+        int32_t unused[2];
     };
     static_assert(sizeof(Block) == 32 * sizeof(Activation));
     using Level = int8_t;
@@ -46,7 +48,10 @@ struct WasmRelaxed : Wasm128 {
             wasm_v128_store(block.magnitude + 16 * half, magnitude);
             wasm_v128_store(block.mask + 16 * half, mask);
             block.negative[half] = sum_bytes(wasm_v128_and(magnitude, mask));
+            block.sum[half] = sum_bytes(q);
         }
+        block.negative[2] = block.negative[0] + block.negative[1];
+        block.sum[2] = block.sum[0] + block.sum[1];
     }
     static Weights32 load_weights(const void* p) {
         return {wasm_v128_load(p), wasm_v128_load(static_cast<const uint8_t*>(p) + 16)};
@@ -76,12 +81,18 @@ struct WasmRelaxed : Wasm128 {
     // Sums of eight products of an int8 and a nibble fit 16 bits.
     static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
                               const Activation* x) {
-        const v128_t ab = nibble_sums(nibble_dot(a, x), nibble_dot(b, x + 32));
-        const v128_t cd = nibble_sums(nibble_dot(c, x + 64), nibble_dot(d, x + 96));
+        const v128_t mask = wasm_constants::kLowNibbles;
+        const v128_t ab = nibble_sums(nibble_dot(a, x, mask), nibble_dot(b, x + 32, mask));
+        const v128_t cd = nibble_sums(nibble_dot(c, x + 64, mask), nibble_dot(d, x + 96, mask));
         return {wasm_f32x4_convert_i32x4(
             wasm_i32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7)))};
     }
 
+    template <Codes kCodes, int kOffset>
+    static void store_packing(Bytes32 a, uint8_t* out) {
+        wasm_v128_store(out, a.lo);
+        wasm_v128_store(out + 16, a.hi);
+    }
     static void pack(const uint8_t* rows, PanelBlock* out) {
         for (int r = 0; r < kPanelRows; r += 4)
             for (int c = 0; c < 32; c += 16) {
@@ -91,19 +102,20 @@ struct WasmRelaxed : Wasm128 {
                 for (int i = 0; i < 4; ++i) wasm_v128_store(out->bytes + (c + 4 * i) * kPanelRows + r * 4, a[i]);
             }
     }
-    template <Codes kCodes, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         if constexpr (kCodes == Codes::int8)
             int8_panel<kTokens, kFirst, kColumns>(w, x, stride, dots);
         else
-            unsigned_panel<kCodes, kTokens, kFirst, kColumns>(w, x, stride, dots);
+            unsigned_panel<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
     }
 
 private:
     template <int kTokens, int kFirst, int kColumns>
     static void int8_panel(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
-        for (int t = 0; t < kTokens; ++t) acc[t] = start<kFirst, kColumns>(block_of(x + t * stride).negative);
+        for (int t = 0; t < kTokens; ++t)
+            acc[t].lo = acc[t].hi = lanes_of<kFirst, kColumns>(block_of(x + t * stride).negative);
 #pragma clang loop unroll(disable)
         for (int c = kFirst; c < kFirst + kColumns; c += 4) {
             const v128_t lo = wasm_v128_load(w.bytes + c * kPanelRows),
@@ -119,7 +131,7 @@ private:
         for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
     }
     // Sums of 16 products of an int8 and a nibble fit 16 bits.
-    template <Codes kCodes, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void unsigned_panel(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
@@ -137,14 +149,20 @@ private:
                 acc[t].hi = add_products(acc[t].hi, four, hi);
             }
         }
-        for (int t = 0; t < kTokens; ++t)
-            dots[t] = kCodes == Codes::nibbles ? PanelInts{wasm_i32x4_extadd_pairwise_i16x8(acc[t].lo),
-                                                           wasm_i32x4_extadd_pairwise_i16x8(acc[t].hi)}
-                                               : acc[t];
+        for (int t = 0; t < kTokens; ++t) {
+            dots[t] = acc[t];
+            if constexpr (kCodes == Codes::nibbles)
+                dots[t] = {wasm_i32x4_extadd_pairwise_i16x8(acc[t].lo), wasm_i32x4_extadd_pairwise_i16x8(acc[t].hi)};
+            if constexpr (kOffset != 0) {
+                const v128_t offset = wasm_i32x4_shl(lanes_of<kFirst, kColumns>(block_of(x + t * stride).sum),
+                                                     uint32_t(std::countr_zero(unsigned(kOffset))));
+                dots[t] = {wasm_i32x4_sub(dots[t].lo, offset), wasm_i32x4_sub(dots[t].hi, offset)};
+            }
+        }
     }
-    static v128_t nibble_dot(const uint8_t* packed, const Activation* x) {
+    static v128_t nibble_dot(const uint8_t* packed, const Activation* x, v128_t mask) {
         const Block& b = block_of(x);
-        const v128_t codes = wasm_v128_load(packed), mask = wasm_constants::kLowNibbles;
+        const v128_t codes = wasm_v128_load(packed);
         const v128_t lo = wasm_v128_and(codes, mask), hi = wasm_v128_and(wasm_u16x8_shr(codes, 4), mask);
         return wasm_i16x8_add(relaxed_dot_pairs(wasm_v128_load(b.x), lo),
                               relaxed_dot_pairs(wasm_v128_load(b.x + 16), hi));
@@ -154,11 +172,10 @@ private:
         return wasm_i32x4_extadd_pairwise_i16x8(
             wasm_i16x8_add(wasm_i32x4_shuffle(a, b, 0, 1, 4, 5), wasm_i32x4_shuffle(a, b, 2, 3, 6, 7)));
     }
+    // Of the first half, the second half or both, in all lanes.
     template <int kFirst, int kColumns>
-    static PanelInts start(const int32_t (&halves)[2]) {
-        v128_t lanes = wasm_v128_load32_splat(&halves[kFirst / 16]);
-        if (kColumns == 32) lanes = wasm_i32x4_add(lanes, wasm_v128_load32_splat(&halves[1]));
-        return {lanes, lanes};
+    static v128_t lanes_of(const int32_t (&sums)[3]) {
+        return wasm_v128_load32_splat(&sums[kColumns == 32 ? 2 : kFirst / 16]);
     }
     static const Block& block_of(const Activation* x) { return *reinterpret_cast<const Block*>(x); }
     static int sum_bytes(v128_t a) {

@@ -30,7 +30,8 @@ double fastest(double budget_seconds, Fn&& run) {
 inline std::string matmul_speed(const Kernels& k, TensorType type, int64_t rows, int64_t cols, int n_tokens,
                                 double budget_seconds) {
     std::mt19937 rng(1);
-    const auto weights = random_blocks(type, size_t(rows * cols), 0.02, rng);  // as in a model: scales are not subnormal
+    const auto weights =
+        random_blocks(type, size_t(rows * cols), 0.02, rng);  // as in a model: scales are not subnormal
     std::vector<float> x(size_t(n_tokens * cols)), scales(x.size() / 32), out(size_t(n_tokens * rows));
     for (size_t i = 0; i < x.size(); ++i) x[i] = float(int(i * 7919 % 2001) - 1000) * 0.001f;
     std::vector<float> sums(size_t(n_tokens * n_activation_sums(cols)));
