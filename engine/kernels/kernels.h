@@ -35,9 +35,10 @@ struct MatmulArgs {
 using MatmulFn = void (*)(const MatmulArgs& args, int64_t row_begin, int64_t row_end);
 
 // How many sums sum_activations writes for n activations.
-constexpr int64_t n_activation_sums(int64_t n) { return (n + 127) / 128 * 8; }
+constexpr int64_t n_activation_sums(int64_t n) { return (n + 127) / 128 * 12; }
 constexpr bool reads_activation_sums(TensorType type) {
     switch (type) {
+        case TensorType::q4_0:
         case TensorType::q4_1:
         case TensorType::q5_0:
         case TensorType::q5_1:
@@ -69,8 +70,9 @@ struct Kernels {
 
     // x (n) to quantised (n) and scales (n / 32), n a multiple of 32: scale = largest magnitude / 127, q to nearest.
     void (*quantise_row)(const float* x, void* quantised, float* scales, int64_t n);
-    // Exact sums of 16 activations of a row (n): for each four blocks of 32, those of the blocks' first halves, then
-    // those of their second halves. Blocks that are missing at the end count as zeros. sums: (n_activation_sums(n))
+    // Exact sums of activations of a row (n): for each four blocks of 32, those of the blocks' first halves, those of
+    // their second halves, and those of both. Blocks that are missing at the end count as zeros. sums:
+    // (n_activation_sums(n))
     void (*sum_activations)(const void* quantised, int64_t n, float* sums);
     // out = x / rms(x) * weight, all (n). RMSNorm, arXiv 1910.07467.
     void (*rms_norm)(const float* x, const float* weight, float* out, int64_t n, float epsilon);

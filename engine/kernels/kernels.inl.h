@@ -8,7 +8,6 @@
 #include "engine/formats/q8_0.h"
 #include "engine/formats/turbo_kv_4b.h"
 #include "engine/kernels/kernels.h"
-#include "engine/kernels/panel_products.inl.h"
 #include "engine/kernels/quad_products.inl.h"
 #include "engine/kernels/tile_kernels.inl.h"
 #include "engine/simd/backend.h"
@@ -103,121 +102,6 @@ struct KernelsFor {
     }
     static void matmul_bf16(const MatmulArgs& a, int64_t begin, int64_t end) {
         matmul_float(RowsBF16{reinterpret_cast<const uint16_t*>(a.weights), a.cols}, a, begin, end);
-    }
-
-    // ---- matrix products with quantised weights -----------------------------------------------------------------
-    // A view of rows offers the 32 integers of block b of a row, and the scale of block b, or of the four from b on.
-    // Types of other shapes: quad_products.inl.h.
-
-    // Blocks of 32 that begin with their scale.
-    template <class Block>
-    struct RowsOfBlocks {
-        using Loaded = Weights32;
-        const uint8_t* w;
-        int64_t row_bytes;
-        RowsOfBlocks(const uint8_t* weights, int64_t cols)
-            : w(weights), row_bytes(cols / Block::kValues * int64_t(sizeof(Block))) {}
-        const uint8_t* block(int64_t row, int64_t b) const { return w + row * row_bytes + b * int64_t(sizeof(Block)); }
-        static constexpr int64_t kBlockBytes = sizeof(Block);
-        static Float4 scales(const uint8_t* first) {
-            return S::gather_half4(first, first + kBlockBytes, first + 2 * kBlockBytes, first + 3 * kBlockBytes);
-        }
-        float scale(int64_t row, int64_t b) const { return half_to_float(load_unaligned<uint16_t>(block(row, b))); }
-        Float4 scales(int64_t row, int64_t b) const { return scales(block(row, b)); }
-    };
-    struct RowsQ8_0 : RowsOfBlocks<BlockQ8_0> {
-        using RowsOfBlocks<BlockQ8_0>::RowsOfBlocks;
-        static Weights32 load(const uint8_t* block) { return S::load_weights(block + offsetof(BlockQ8_0, q)); }
-        Weights32 load(int64_t row, int64_t b) const { return load(this->block(row, b)); }
-    };
-    struct RowsQ4_0 : RowsOfBlocks<BlockQ4_0> {
-        using RowsOfBlocks<BlockQ4_0>::RowsOfBlocks;
-        using Loaded = decltype(S::load_nibbles(nullptr));
-        static Loaded load(const uint8_t* block) { return S::load_nibbles(block + offsetof(BlockQ4_0, q)); }
-        Loaded load(int64_t row, int64_t b) const { return load(this->block(row, b)); }
-    };
-    static const Activation* activations(const MatmulArgs& a, int token) {
-        return static_cast<const Activation*>(a.x_quantised) + token * a.cols;
-    }
-
-    // One row and one token; lane i sums the blocks b with b % 4 == i.
-    template <class Rows>
-    static void one_row(const Rows& rows, const MatmulArgs& a, int64_t row, int token) {
-        const Activation* x = activations(a, token);
-        const int64_t blocks = a.cols / 32;
-        const float* x_scales = a.x_scales + token * blocks;
-        const auto dot = [&](int64_t b) { return S::dot(rows.load(row, b), x + b * 32); };
-        Float4 acc = S::splat4(0);
-        int64_t b = 0;
-        // Pointers that move along: WebAssembly compilers make better addresses of them.
-        const uint8_t* w = rows.block(row, 0);
-        const Activation* at = x;
-        for (; b + 4 <= blocks; b += 4, w += 4 * Rows::kBlockBytes, at += 128) {
-            const auto dot_of = [&](int i) { return S::dot(Rows::load(w + i * Rows::kBlockBytes), at + i * 32); };
-            const Float4 dots = S::sums(dot_of(0), dot_of(1), dot_of(2), dot_of(3));
-            acc = S::add(acc, S::mul(dots, S::mul(Rows::scales(w), S::load4(x_scales + b))));
-        }
-        if (b < blocks) {
-            const Ints none{};
-            const int64_t left = blocks - b;
-            const Float4 dots = S::sums(dot(b), left > 1 ? dot(b + 1) : none, left > 2 ? dot(b + 2) : none, none);
-            float scales[4] = {0, 0, 0, 0};
-            for (int64_t i = 0; i < left; ++i) scales[i] = rows.scale(row, b + i) * x_scales[b + i];
-            acc = S::add(acc, S::mul(dots, S::load4(scales)));
-        }
-        a.out[token * a.out_stride + row] = QuadProductsFor<S>::sum4(acc);
-    }
-
-    // One row and four tokens; the same sums, with a lane for each token. Where fewer tokens are left, the last one is
-    // computed again and not stored.
-    template <class Rows>
-    static void four_tokens(const Rows& rows, const MatmulArgs& a, int64_t row, int token) {
-        const int64_t blocks = a.cols / 32;
-        const Activation* x[4];
-        const float* x_scales[4];
-        for (int i = 0; i < 4; ++i) {
-            const int t = token + i < a.n_tokens ? token + i : a.n_tokens - 1;
-            x[i] = activations(a, t);
-            x_scales[i] = a.x_scales + t * blocks;
-        }
-        const auto step = [&](Float4 acc, int64_t b) {
-            const auto w = rows.load(row, b);
-            const Float4 dots = S::sums(S::dot(w, x[0] + b * 32), S::dot(w, x[1] + b * 32), S::dot(w, x[2] + b * 32),
-                                        S::dot(w, x[3] + b * 32));
-            const Float4 scales = S::gather4(x_scales[0] + b, x_scales[1] + b, x_scales[2] + b, x_scales[3] + b);
-            return S::add(acc, S::mul(dots, S::mul(S::splat4(rows.scale(row, b)), scales)));
-        };
-        Float4 acc0 = S::splat4(0), acc1 = acc0, acc2 = acc0, acc3 = acc0;
-        int64_t b = 0;
-        for (; b + 4 <= blocks; b += 4) {
-            acc0 = step(acc0, b);
-            acc1 = step(acc1, b + 1);
-            acc2 = step(acc2, b + 2);
-            acc3 = step(acc3, b + 3);
-        }
-        if (b < blocks) acc0 = step(acc0, b);
-        if (b + 1 < blocks) acc1 = step(acc1, b + 1);
-        if (b + 2 < blocks) acc2 = step(acc2, b + 2);
-        float out[4];
-        S::store4(out, S::add(S::add(acc0, acc2), S::add(acc1, acc3)));
-        for (int i = 0; i < 4 && token + i < a.n_tokens; ++i) a.out[(token + i) * a.out_stride + row] = out[i];
-    }
-
-    template <class Rows>
-    static void matmul_quantised(const Rows& rows, const MatmulArgs& a, int64_t begin, int64_t end) {
-        if (PanelProductsFor<S>::matmul(rows, a, begin, end)) return;
-        for (int64_t r = begin; r < end; ++r)
-            if (a.n_tokens == 1)
-                one_row(rows, a, r, 0);
-            else
-                for (int t = 0; t < a.n_tokens; t += 4) four_tokens(rows, a, r, t);
-    }
-
-    static void matmul_q8_0(const MatmulArgs& a, int64_t begin, int64_t end) {
-        matmul_quantised(RowsQ8_0(a.weights, a.cols), a, begin, end);
-    }
-    static void matmul_q4_0(const MatmulArgs& a, int64_t begin, int64_t end) {
-        matmul_quantised(RowsQ4_0(a.weights, a.cols), a, begin, end);
     }
 
     // ---- elementwise --------------------------------------------------------------------------------------------
@@ -502,8 +386,8 @@ struct KernelsFor {
                 matmul_f32,
                 matmul_f16,
                 matmul_bf16,
-                matmul_q8_0,
-                matmul_q4_0,
+                Quads::template matmul<typename QuadRows::Q8_0>,
+                Quads::template matmul<typename QuadRows::Q4_0>,
                 Quads::template matmul<typename QuadRows::Q4_1>,
                 Quads::template matmul<typename QuadRows::Q5_0>,
                 Quads::template matmul<typename QuadRows::Q5_1>,

@@ -2,9 +2,12 @@
 // lanes of a vector are rows: no sum across lanes, and a panel is unpacked once for all tokens. Each row's sum is the
 // one that kernels.h defines, so the bits are those of one row and one token.
 #pragma once
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/quad_rows.inl.h"
 #include "engine/simd/backend.h"
 
 namespace strata {
@@ -15,61 +18,157 @@ struct PanelProductsFor {
     using PanelInts = typename S::PanelInts;
     using PanelF32 = typename S::PanelF32;
     using Activation = typename S::Activation;
+    using Bytes32 = typename S::Bytes32;
     static constexpr int kRows = S::kPanelRows;
     static constexpr int kTokens = S::kPanelTokens;  // that share the loads of a panel
     static constexpr int kMostTokens = 64;
     static constexpr int kPieceBlocks = 16;  // of a panel, unpacked at a time: they lie in the first-level cache
     static constexpr int kFewest = 8;        // tokens that make packing pay
 
-    // kPieceBlocks blocks of kRows rows, ready to be multiplied.
+    static constexpr int kBoth = 2;
+
+    // What is subtracted from every code, by the backend's dot products or from these.
+    template <class Rows>
+    static constexpr int kPackedOffset = S::kPanelsTakeOffset ? Rows::kOffset : 0;
+    template <class Rows>
+    static constexpr int kOffsetLeft = S::kPanelsTakeOffset ? 0 : Rows::kOffset;
+
+    using Lanes = float[kRows];
+    // kPieceBlocks blocks of kRows rows, ready to be multiplied, and their Scales.
     struct Piece {
         PanelBlock blocks[kPieceBlocks];
-        alignas(64) float scales[kPieceBlocks][kRows];
+        alignas(64) Lanes scale[kPieceBlocks];
+        alignas(64) Lanes minimum[kPieceBlocks];
+        alignas(64) Lanes group[2][kPieceBlocks];  // of the first and the second halves of the blocks
+        alignas(64) Lanes group_minimum[2][kPieceBlocks];
     };
     // The four sums of every row and token.
     struct Sums {
         alignas(64) float lane[kMostTokens / kTokens][4][kTokens][kRows];
     };
+    // Some tokens from one block on.
+    struct Input {
+        const Activation* x;
+        const float* scales;
+        const float* sums;  // of the block's quad
+        int64_t cols;
 
-    // Where fewer than kRows rows are left, the last one is packed again.
-    template <class Rows>
-    static void pack(const Rows& rows, int64_t row, int64_t end, int64_t block, int n_blocks, Piece& piece) {
-        for (int r = 0; r < kRows; ++r) {
-            const int64_t from = row + r < end ? row + r : end - 1;
-            int b = 0;
-            for (; b + 4 <= n_blocks; b += 4) {
-                float four[4];
-                S::store4(four, rows.scales(from, block + b));
-                for (int i = 0; i < 4; ++i) piece.scales[b + i][r] = four[i];
-            }
-            for (; b < n_blocks; ++b) piece.scales[b][r] = rows.scale(from, block + b);
+        Input(const MatmulArgs& a, int token, int64_t block)
+            : x(static_cast<const Activation*>(a.x_quantised) + token * a.cols + block * 32),
+              scales(a.x_scales + token * (a.cols / 32) + block),
+              sums(a.x_sums + token * n_activation_sums(a.cols) + block / 4 * 12),
+              cols(a.cols) {}
+        float scale(int token, int block) const { return scales[token * (cols / 32) + block]; }
+        // half: 0, 1 or kBoth
+        float sum(int token, int block, int half) const {
+            return sums[token * n_activation_sums(cols) + block / 4 * 12 + half * 4 + block % 4];
         }
-        for (int b = 0; b < n_blocks; ++b) {
-            alignas(64) uint8_t bytes[kRows * 32];
-            for (int r = 0; r < kRows; ++r) {
-                const int64_t from = row + r < end ? row + r : end - 1;
-                S::store_packing(rows.load(from, block + b), bytes + r * 32);
-            }
-            S::pack(bytes, &piece.blocks[b]);
+    };
+
+    template <class Rows, int kQuad>
+    static void pack_quad(const uint8_t* unit, int row, int block, uint8_t (*bytes)[kRows * 32], Piece& piece) {
+        const auto store_codes = [&](Bytes32 codes, int i) {
+            S::template store_packing<Rows::kCodes, kPackedOffset<Rows>>(codes, bytes[block + i] + row * 32);
+        };
+        store_codes(Rows::template codes<kQuad, 0>(unit), 0);
+        store_codes(Rows::template codes<kQuad, 1>(unit), 1);
+        store_codes(Rows::template codes<kQuad, 2>(unit), 2);
+        store_codes(Rows::template codes<kQuad, 3>(unit), 3);
+        const auto scales = Rows::template scales<kQuad>(unit);
+        float four[4], eight[8];
+        const auto spread = [&](Lanes* lanes, const float* values) {
+            for (int i = 0; i < 4; ++i) lanes[block + i][row] = values[i];
+        };
+        S::store4(four, scales.scale);
+        spread(piece.scale, four);
+        if constexpr (Rows::kMinimums) {
+            S::store4(four, scales.minimum);
+            spread(piece.minimum, four);
+        }
+        if constexpr (Rows::kGroups) {
+            S::store(eight, scales.group);
+            for (int half = 0; half < 2; ++half) spread(piece.group[half], eight + half * 4);
+        }
+        if constexpr (Rows::kGroups && Rows::kMinimums) {
+            S::store(eight, scales.group_minimum);
+            for (int half = 0; half < 2; ++half) spread(piece.group_minimum[half], eight + half * 4);
         }
     }
 
-    // kTokens tokens times all blocks of a piece, which begins at `block`. sums: [b % 4][token][row]
+    // Blocks [block, block + n_blocks) of the rows from `row` on. Where fewer than kRows rows are left, the last one is
+    // packed again; where fewer than four blocks are, zeros fill them up.
     template <class Rows>
-    static void multiply(const Piece& piece, int64_t block, int n_blocks, const Activation* x, const float* x_scales,
-                         int64_t cols, float (&sums)[4][kTokens][kRows]) {
-        x += block * 32;
-        x_scales += block;
-        for (int b = 0; b < n_blocks; ++b, x += 32, ++x_scales) {
-            PanelInts dots[kTokens];
-            S::template panel_dots<typename Rows::Loaded, kTokens, 0, 32>(piece.blocks[b], x, cols, dots);
-            const PanelF32 scale = S::load_lanes(piece.scales[b]);
-            auto& sum = sums[(block + b) % 4];
-            for (int t = 0; t < kTokens; ++t) {
-                const PanelF32 both = S::mul(scale, S::splat_lanes(x_scales[t * (cols / 32)]));
-                S::store(sum[t], S::add(S::load_lanes(sum[t]), S::mul(S::to_float(dots[t]), both)));
+    static void pack(const MatmulArgs& a, int64_t row, int64_t end, int64_t block, int n_blocks, Piece& piece) {
+        constexpr int kUnitBlocks = 4 * Rows::kUnitQuads;
+        alignas(64) uint8_t bytes[kPieceBlocks][kRows * 32];
+        for (int r = 0; r < kRows; ++r) {
+            const uint8_t* unit = a.weights + std::min(row + r, end - 1) * Rows::row_bytes(a.cols) +
+                                  block / kUnitBlocks * Rows::kUnitBytes;
+            uint8_t tail[Rows::kUnitBytes];
+            for (int b = 0; b < n_blocks; b += kUnitBlocks, unit += Rows::kUnitBytes) {
+                if (n_blocks - b < kUnitBlocks) {
+                    const size_t left = size_t(n_blocks - b) * (Rows::kUnitBytes / kUnitBlocks);
+                    std::memcpy(tail, unit, left);
+                    std::memset(tail + left, 0, sizeof tail - left);
+                    unit = tail;
+                }
+                pack_quad<Rows, 0>(unit, r, b, bytes, piece);
+                if constexpr (Rows::kUnitQuads == 2) pack_quad<Rows, 1>(unit, r, b + 4, bytes, piece);
             }
         }
+        for (int b = 0; b < n_blocks; ++b) S::pack(bytes[b], &piece.blocks[b]);
+    }
+
+    // What one block adds to the sums of kTokens tokens, before the tokens' scales. As QuadProductsFor::terms.
+    template <class Rows>
+    [[gnu::always_inline]] static void add_terms(const Piece& piece, int b, const Activation* x, const Input& in,
+                                                 float (&sums)[kTokens][kRows]) {
+        constexpr Codes kCodes = Rows::kCodes;
+        constexpr int kPacked = kPackedOffset<Rows>, kLeft = kOffsetLeft<Rows>;
+        const auto lanes = [&](const Lanes* of) { return S::load_lanes(of[b]); };
+        const auto x_sum = [&](int t, int half) { return S::splat_lanes(in.sum(t, b, half)); };
+        const auto add = [&](int t, PanelF32 dots, PanelF32 minimums) {
+            const PanelF32 x_scale = S::splat_lanes(in.scale(t, b)), scale = lanes(piece.scale);
+            PanelF32 term;
+            if constexpr (Rows::kMinimums)
+                term = S::mul(S::add(S::mul(dots, scale), S::mul(minimums, lanes(piece.minimum))), x_scale);
+            else
+                term = S::mul(dots, S::mul(scale, x_scale));
+            S::store(sums[t], S::add(S::load_lanes(sums[t]), term));
+        };
+        if constexpr (Rows::kGroups) {
+            PanelInts first[kTokens], second[kTokens];
+            S::template panel_dots<kCodes, kPacked, kTokens, 0, 16>(piece.blocks[b], x, in.cols, first);
+            S::template panel_dots<kCodes, kPacked, kTokens, 16, 16>(piece.blocks[b], x, in.cols, second);
+            for (int t = 0; t < kTokens; ++t) {
+                const auto half = [&](PanelInts ints, int i) {
+                    PanelF32 dots = S::to_float(ints);
+                    if constexpr (kLeft != 0) dots = S::add(dots, S::splat_lanes(in.sum(t, b, i) * -kLeft));
+                    return S::mul(dots, lanes(piece.group[i]));
+                };
+                PanelF32 minimums = S::splat_lanes(0);
+                if constexpr (Rows::kMinimums)
+                    minimums = S::add(S::mul(x_sum(t, 0), lanes(piece.group_minimum[0])),
+                                      S::mul(x_sum(t, 1), lanes(piece.group_minimum[1])));
+                add(t, S::add(half(first[t], 0), half(second[t], 1)), minimums);
+            }
+        } else {
+            PanelInts ints[kTokens];
+            S::template panel_dots<kCodes, kPacked, kTokens, 0, 32>(piece.blocks[b], x, in.cols, ints);
+            for (int t = 0; t < kTokens; ++t) {
+                PanelF32 dots = S::to_float(ints[t]), minimums = S::splat_lanes(0);
+                if constexpr (kLeft != 0) dots = S::add(dots, S::splat_lanes(in.sum(t, b, kBoth) * -kLeft));
+                if constexpr (Rows::kMinimums) minimums = x_sum(t, kBoth);
+                add(t, dots, minimums);
+            }
+        }
+    }
+
+    // kTokens tokens times all blocks of a piece, which begins at a multiple of four. sums: [b % 4][token][row]
+    template <class Rows>
+    static void multiply(const Piece& piece, int n_blocks, const Input& in, float (&sums)[4][kTokens][kRows]) {
+        const Activation* x = in.x;
+        for (int b = 0; b < n_blocks; ++b, x += 32) add_terms<Rows>(piece, b, x, in, sums[b % 4]);
     }
 
     static void store(const float (&sums)[4][kTokens][kRows], const MatmulArgs& a, int token, int64_t row,
@@ -91,7 +190,7 @@ struct PanelProductsFor {
     // Tokens [first, first + n) times one panel; kFewest <= n <= kMostTokens. The last group of tokens overlaps the one
     // before where n is not a multiple of kTokens: some results are computed, and written, twice.
     template <class Rows>
-    static void panel(const Rows& rows, const MatmulArgs& a, int first, int n, int64_t row, int64_t end) {
+    static void panel(const MatmulArgs& a, int first, int n, int64_t row, int64_t end) {
         const int64_t blocks = a.cols / 32;
         const int token_groups = (n + kTokens - 1) / kTokens;
         const auto token_of = [&](int group) {
@@ -103,24 +202,23 @@ struct PanelProductsFor {
             for (auto& chain : sums.lane[g])
                 for (auto& token : chain) S::store(token, S::splat_lanes(0));
         for (int64_t block = 0; block < blocks; block += kPieceBlocks) {
-            const int some = int(blocks - block < kPieceBlocks ? blocks - block : kPieceBlocks);
-            pack(rows, row, end, block, some, piece);
+            const int some = int(std::min<int64_t>(blocks - block, kPieceBlocks));
+            pack<Rows>(a, row, end, block, some, piece);
             for (int g = 0; g < token_groups; ++g)
-                multiply<Rows>(piece, block, some, static_cast<const Activation*>(a.x_quantised) + token_of(g) * a.cols,
-                               a.x_scales + token_of(g) * blocks, a.cols, sums.lane[g]);
+                multiply<Rows>(piece, some, Input(a, token_of(g), block), sums.lane[g]);
         }
         for (int g = 0; g < token_groups; ++g) store(sums.lane[g], a, token_of(g), row, end);
     }
 
     // False where there are too few tokens for panels to pay.
     template <class Rows>
-    static bool matmul(const Rows& rows, const MatmulArgs& a, int64_t begin, int64_t end) {
+    static bool matmul(const MatmulArgs& a, int64_t begin, int64_t end) {
         if (a.n_tokens < kFewest) return false;
         for (int64_t row = begin; row < end; row += kRows)
             for (int first = 0, n; first < a.n_tokens; first += n) {
                 n = a.n_tokens - first;
                 if (n > kMostTokens) n = n - kMostTokens < kFewest ? n - kFewest : kMostTokens;
-                panel(rows, a, first, n, row, end);
+                panel<Rows>(a, first, n, row, end);
             }
         return true;
     }

@@ -5,6 +5,7 @@
 
 #include "engine/base/check.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/panel_products.inl.h"
 #include "engine/kernels/quad_rows.inl.h"
 
 namespace strata {
@@ -30,7 +31,7 @@ struct QuadProductsFor {
     struct Input {
         const Activation* x;
         const float* scales;  // a float for each 32
-        const float* sums;    // of the four first halves of the blocks of a quad, then of the second halves
+        const float* sums;    // for each quad: of the first halves of its blocks, of the second ones, of both
 
         Input(const MatmulArgs& a, int token)
             : x(static_cast<const Activation*>(a.x_quantised) + token * a.cols),
@@ -38,14 +39,22 @@ struct QuadProductsFor {
               sums(a.x_sums + token * n_activation_sums(a.cols)) {}
         Input(const Activation* activations, const float* activation_scales, const float* activation_sums)
             : x(activations), scales(activation_scales), sums(activation_sums) {}
-        Input quad(int64_t i) const { return {x + i * kQuadCols, scales + i * 4, sums + i * 8}; }
+        Input quad(int64_t i) const { return {x + i * kQuadCols, scales + i * 4, sums + i * 12}; }
     };
 
+    template <class Rows, int kQuad, int i>
+    [[gnu::always_inline]] static Weights32 weights(const uint8_t* unit) {
+        if constexpr (Rows::kLayout == Layout::bytes)
+            return S::load_weights(Rows::stored(unit, i));
+        else if constexpr (Rows::kCodes == Codes::int8)
+            return S::weights(Rows::template codes<kQuad, i>(unit));
+        else
+            return S::unsigned_weights(Rows::template codes<kQuad, i>(unit));
+    }
     template <class Rows, int kQuad>
     [[gnu::always_inline]] static Quad unpack(const uint8_t* unit) {
-        const auto ready = [](Bytes32 codes) { return Rows::kSigned ? S::weights(codes) : S::unsigned_weights(codes); };
-        return {{ready(Rows::template codes<kQuad, 0>(unit)), ready(Rows::template codes<kQuad, 1>(unit)),
-                 ready(Rows::template codes<kQuad, 2>(unit)), ready(Rows::template codes<kQuad, 3>(unit))},
+        return {{weights<Rows, kQuad, 0>(unit), weights<Rows, kQuad, 1>(unit), weights<Rows, kQuad, 2>(unit),
+                 weights<Rows, kQuad, 3>(unit)},
                 Rows::template scales<kQuad>(unit)};
     }
 
@@ -54,23 +63,43 @@ struct QuadProductsFor {
     template <class Rows>
     [[gnu::always_inline]] static Float4 terms(const Quad& quad, Input in) {
         const auto dot = [&](int i) {
-            return Rows::kSigned ? S::dot(quad.codes[i], in.x + i * 32) : S::dot_unsigned(quad.codes[i], in.x + i * 32);
+            return Rows::kCodes == Codes::int8 ? S::dot(quad.codes[i], in.x + i * 32)
+                                               : S::dot_unsigned(quad.codes[i], in.x + i * 32);
         };
-        const Float4 x_scales = S::load4(in.scales);
-        Float4 dots, sums = S::splat4(0);
         if constexpr (Rows::kGroups) {
             const F32 x_sums = S::load(in.sums);
             F32 halves = S::half_sums(dot(0), dot(1), dot(2), dot(3));
             if constexpr (Rows::kOffset != 0) halves = S::sub(halves, S::mul(x_sums, S::splat(Rows::kOffset)));
-            dots = S::add_halves(S::mul(halves, quad.scales.group));
+            Float4 sums = S::splat4(0);
             if constexpr (Rows::kMinimums) sums = S::add_halves(S::mul(x_sums, quad.scales.group_minimum));
+            return scaled<Rows>(S::add_halves(S::mul(halves, quad.scales.group)), sums, quad.scales, in);
         } else {
-            dots = S::sums(dot(0), dot(1), dot(2), dot(3));
-            if constexpr (Rows::kMinimums || Rows::kOffset != 0) sums = S::add_halves(S::load(in.sums));
-            if constexpr (Rows::kOffset != 0) dots = S::add(dots, S::mul(sums, S::splat4(-Rows::kOffset)));
+            return terms<Rows>(S::sums(dot(0), dot(1), dot(2), dot(3)), quad.scales, in);
         }
-        if constexpr (!Rows::kMinimums) return S::mul(dots, S::mul(quad.scales.scale, x_scales));
-        return S::mul(S::add(S::mul(dots, quad.scales.scale), S::mul(sums, quad.scales.minimum)), x_scales);
+    }
+    template <class Rows>
+    [[gnu::always_inline]] static Float4 terms(Float4 dots, const Scales& scales, Input in) {
+        Float4 sums = S::splat4(0);
+        if constexpr (Rows::kMinimums || Rows::kOffset != 0) sums = S::load4(in.sums + 8);
+        if constexpr (Rows::kOffset != 0) dots = S::add(dots, S::mul(sums, S::splat4(-Rows::kOffset)));
+        return scaled<Rows>(dots, sums, scales, in);
+    }
+    template <class Rows>
+    [[gnu::always_inline]] static Float4 scaled(Float4 dots, Float4 sums, const Scales& scales, Input in) {
+        const Float4 x_scales = S::load4(in.scales);
+        if constexpr (!Rows::kMinimums) return S::mul(dots, S::mul(scales.scale, x_scales));
+        return S::mul(S::add(S::mul(dots, scales.scale), S::mul(sums, scales.minimum)), x_scales);
+    }
+
+    // The same for weights that are used once.
+    template <class Rows, int kQuad>
+    [[gnu::always_inline]] static Float4 terms_once(const uint8_t* unit, Input in) {
+        if constexpr (Rows::kLayout == Layout::nibbles)
+            return terms<Rows>(S::nibble_dots(Rows::stored(unit, 0), Rows::stored(unit, 1), Rows::stored(unit, 2),
+                                              Rows::stored(unit, 3), in.x),
+                               Rows::template scales<kQuad>(unit), in);
+        else
+            return terms<Rows>(unpack<Rows, kQuad>(unit), in);
     }
 
     // (0 + 2) + (1 + 3): how the four sums of a row are put together.
@@ -101,17 +130,19 @@ struct QuadProductsFor {
     template <class Rows>
     static void one_token(const MatmulArgs& a, int64_t row) {
         const int64_t quads = a.cols / kQuadCols, left = a.cols % kQuadCols / 32;
-        const uint8_t* unit = a.weights + row * row_bytes<Rows>(a.cols);
-        const Input in(a, 0);
+        const uint8_t* unit = a.weights + row * Rows::row_bytes(a.cols);
+        // It moves along: WebAssembly compilers make better addresses of that.
+        Input in(a, 0);
         Float4 acc = S::splat4(0);
         for (int64_t q = 0; q < quads; q += Rows::kUnitQuads, unit += Rows::kUnitBytes) {
-            acc = S::add(acc, terms<Rows>(unpack<Rows, 0>(unit), in.quad(q)));
-            if constexpr (Rows::kUnitQuads == 2) acc = S::add(acc, terms<Rows>(unpack<Rows, 1>(unit), in.quad(q + 1)));
+            acc = S::add(acc, terms_once<Rows, 0>(unit, in));
+            if constexpr (Rows::kUnitQuads == 2) acc = S::add(acc, terms_once<Rows, 1>(unit, in.quad(1)));
+            in = in.quad(Rows::kUnitQuads);
         }
         if constexpr (Rows::kUnitQuads == 1)
             if (left > 0) {
                 Tail<Rows> tail(unit, left);
-                acc = S::add(acc, terms<Rows>(unpack<Rows, 0>(tail.unit), tail.input(in.quad(quads))));
+                acc = S::add(acc, terms_once<Rows, 0>(tail.unit, tail.input(in)));
             }
         a.out[row] = sum4(acc);
     }
@@ -122,7 +153,7 @@ struct QuadProductsFor {
     template <class Rows>
     static void many_tokens(const MatmulArgs& a, int64_t row, int first_token, int n) {
         const int64_t quads = a.cols / kQuadCols, left = a.cols % kQuadCols / 32;
-        const uint8_t* unit = a.weights + row * row_bytes<Rows>(a.cols);
+        const uint8_t* unit = a.weights + row * Rows::row_bytes(a.cols);
         Float4 acc[kTokens];
         for (int t = 0; t < n; ++t) acc[t] = S::splat4(0);
         for (int64_t begin = 0; begin < quads; begin += kPieceQuads) {
@@ -148,13 +179,9 @@ struct QuadProductsFor {
     }
 
     template <class Rows>
-    static constexpr int64_t row_bytes(int64_t cols) {
-        return cols * Rows::kUnitBytes / (Rows::kUnitQuads * kQuadCols);
-    }
-
-    template <class Rows>
     static void matmul(const MatmulArgs& a, int64_t begin, int64_t end) {
         CHECK(a.x_sums != nullptr || !(Rows::kMinimums || Rows::kOffset != 0));
+        if (PanelProductsFor<S>::template matmul<Rows>(a, begin, end)) return;
         for (int64_t r = begin; r < end; ++r)
             if (a.n_tokens == 1)
                 one_token<Rows>(a, r);
@@ -169,9 +196,11 @@ struct QuadProductsFor {
                                              1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
         const Weights32 ones = S::load_weights(kOnes);
         const Activation* x = static_cast<const Activation*>(quantised);
-        for (int64_t blocks = n / 32; blocks > 0; blocks -= 4, x += kQuadCols, sums += 8) {
+        for (int64_t blocks = n / 32; blocks > 0; blocks -= 4, x += kQuadCols, sums += 12) {
             const auto sum = [&](int i) { return i < blocks ? S::dot(ones, x + i * 32) : Ints{}; };
-            S::store(sums, S::half_sums(sum(0), sum(1), sum(2), sum(3)));
+            const F32 halves = S::half_sums(sum(0), sum(1), sum(2), sum(3));
+            S::store(sums, halves);
+            S::store4(sums + 8, S::add_halves(halves));
         }
     }
 };

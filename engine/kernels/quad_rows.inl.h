@@ -9,15 +9,22 @@
 #include "engine/formats/iq4_xs.h"
 #include "engine/formats/q2_k.h"
 #include "engine/formats/q3_k.h"
+#include "engine/formats/q4_0.h"
 #include "engine/formats/q4_1.h"
 #include "engine/formats/q4_k.h"
 #include "engine/formats/q5_0.h"
 #include "engine/formats/q5_1.h"
 #include "engine/formats/q5_k.h"
 #include "engine/formats/q6_k.h"
+#include "engine/formats/q8_0.h"
 #include "engine/simd/backend.h"
+#include "engine/simd/codes.h"
 
 namespace strata {
+
+// How the codes of a block lie: one after the other, or low nibbles first. What has a kernel of its own when it is used
+// once.
+enum class Layout { bytes, nibbles, other };
 
 template <SimdBackend S>
 struct QuadRowsFor {
@@ -39,9 +46,11 @@ struct QuadRowsFor {
     struct OfBlocks {
         using B = Block;
         static constexpr int kUnitBytes = 4 * sizeof(Block), kUnitQuads = 1;
-        static constexpr int kOffset = 0;       // subtracted from the codes
-        static constexpr bool kSigned = false;  // codes are int8; otherwise in 0..127
+        static constexpr int64_t row_bytes(int64_t cols) { return cols / 32 * int64_t(sizeof(Block)); }
+        static constexpr int kOffset = 0;  // subtracted from the codes
+        static constexpr Codes kCodes = Codes::upto_127;
         static constexpr bool kGroups = false, kMinimums = false;
+        static constexpr Layout kLayout = Layout::other;
 
         static const uint8_t* at(const uint8_t* unit, int i, size_t member) {
             return unit + i * sizeof(Block) + member;
@@ -57,9 +66,10 @@ struct QuadRowsFor {
         static Scales scales_and_minimums(const uint8_t* unit) {
             return {halves(unit, offsetof(Block, scale)), halves(unit, offsetof(Block, minimum))};
         }
+        static const uint8_t* stored(const uint8_t* unit, int i) { return at(unit, i, offsetof(Block, q)); }
         template <int i>
         static Bytes32 nibbles(const uint8_t* unit) {
-            return S::load_codes(at(unit, i, offsetof(Block, q)));
+            return S::load_codes(stored(unit, i));
         }
         template <int i>
         static Bytes32 nibbles_and_bits(const uint8_t* unit) {
@@ -68,9 +78,28 @@ struct QuadRowsFor {
         }
     };
 
+    struct Q8_0 : OfBlocks<BlockQ8_0> {
+        static constexpr Codes kCodes = Codes::int8;
+        static constexpr Layout kLayout = Layout::bytes;
+        template <int kQuad, int i>
+        static Bytes32 codes(const uint8_t* unit) {
+            return S::load_bytes32(OfBlocks<BlockQ8_0>::stored(unit, i));
+        }
+    };
+    struct Q4_0 : OfBlocks<BlockQ4_0> {
+        static constexpr int kOffset = 8;
+        static constexpr Codes kCodes = Codes::nibbles;
+        static constexpr Layout kLayout = Layout::nibbles;
+        template <int kQuad, int i>
+        static Bytes32 codes(const uint8_t* unit) {
+            return OfBlocks<BlockQ4_0>::template nibbles<i>(unit);
+        }
+    };
     struct Q4_1 : OfBlocks<BlockQ4_1> {
         using Base = OfBlocks<BlockQ4_1>;
+        static constexpr Codes kCodes = Codes::nibbles;
         static constexpr bool kMinimums = true;
+        static constexpr Layout kLayout = Layout::nibbles;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {
             return Base::template scales_and_minimums<kQuad>(unit);
@@ -100,7 +129,7 @@ struct QuadRowsFor {
         }
     };
     struct IQ4_NL : OfBlocks<BlockIQ4_NL> {
-        static constexpr bool kSigned = true;
+        static constexpr Codes kCodes = Codes::int8;
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
             return S::look_up(S::load_bytes(kIq4Levels), OfBlocks<BlockIQ4_NL>::template nibbles<i>(unit));
@@ -111,8 +140,11 @@ struct QuadRowsFor {
     template <class Block>
     struct OfHalves {
         static constexpr int kUnitBytes = sizeof(Block), kUnitQuads = 2;
+        static constexpr int64_t row_bytes(int64_t cols) { return cols / 256 * int64_t(sizeof(Block)); }
         static constexpr int kOffset = 0;
-        static constexpr bool kSigned = false, kGroups = false, kMinimums = false;
+        static constexpr Codes kCodes = Codes::upto_127;
+        static constexpr Layout kLayout = Layout::other;
+        static constexpr bool kGroups = false, kMinimums = false;
 
         // A block need not be aligned: its members are read where they are.
         static Float4 half(const uint8_t* member) { return S::splat_half4(load_unaligned<uint16_t>(member)); }
@@ -137,6 +169,7 @@ struct QuadRowsFor {
 
     struct Q4_K : OfHalves<BlockQ4_K> {
         using Base = OfHalves<BlockQ4_K>;
+        static constexpr Codes kCodes = Codes::nibbles;
         static constexpr bool kMinimums = true;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {
@@ -162,6 +195,7 @@ struct QuadRowsFor {
     };
     struct Q2_K : OfHalves<BlockQ2_K> {
         using Base = OfHalves<BlockQ2_K>;
+        static constexpr Codes kCodes = Codes::nibbles;
         static constexpr bool kGroups = true, kMinimums = true;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {
@@ -177,6 +211,7 @@ struct QuadRowsFor {
     };
     struct Q3_K : OfHalves<BlockQ3_K> {
         using Base = OfHalves<BlockQ3_K>;
+        static constexpr Codes kCodes = Codes::nibbles;
         static constexpr int kOffset = 4;
         static constexpr bool kGroups = true;
         template <int kQuad>
@@ -209,7 +244,7 @@ struct QuadRowsFor {
     };
     struct IQ4_XS : OfHalves<BlockIQ4_XS> {
         using Base = OfHalves<BlockIQ4_XS>;
-        static constexpr bool kSigned = true;
+        static constexpr Codes kCodes = Codes::int8;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {
             const Float4 group = S::bytes_to_float4(iq4_xs_group_scales(unit, kQuad));

@@ -6,6 +6,7 @@
 
 #include "engine/base/bits.h"
 #include "engine/base/math.h"
+#include "engine/simd/codes.h"
 
 namespace strata {
 
@@ -40,6 +41,7 @@ struct Avx2 {
         __m256i v;
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    static constexpr bool kPanelsTakeOffset = false;
     struct PanelBlock {  // [columns / 4][row][4 columns]
         alignas(64) uint8_t bytes[kPanelRows * 32];
     };
@@ -126,12 +128,6 @@ struct Avx2 {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(packed, order));
     }
     static Weights32 load_weights(const void* p) { return {_mm256_loadu_si256(static_cast<const __m256i*>(p))}; }
-    static Weights32 load_nibbles(const uint8_t* p) {
-        const __m128i packed = load16(p);
-        const __m256i nibbles =
-            _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(packed, 4), packed), _mm256_set1_epi8(15));
-        return {_mm256_sub_epi8(nibbles, _mm256_set1_epi8(8))};
-    }
     static Weights32 load_levels(const Level* x) { return load_weights(x); }
     // |w| times x with the sign of w: sums of two products stay below 2^15, so nothing saturates.
     static Ints dot(Weights32 w, const Activation* x) {
@@ -217,6 +213,13 @@ struct Avx2 {
         const __m256i pairs = _mm256_maddubs_epi16(w.q, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
         return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
     }
+    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
+                              const Activation* x) {
+        const auto dot = [&](const uint8_t* packed, int i) {
+            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
+        };
+        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
+    }
     static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
         return {_mm256_cvtepi32_ps(_mm256_hadd_epi32(_mm256_hadd_epi32(a.v, b.v), _mm256_hadd_epi32(c.v, d.v)))};
     }
@@ -243,27 +246,35 @@ struct Avx2 {
     static Shorts sub(Shorts a, Shorts b) { return {_mm256_sub_epi16(a.v, b.v)}; }
     static Ints dot(Shorts a, Shorts b) { return {_mm256_madd_epi16(a.v, b.v)}; }
 
-    static void store_packing(Weights32 w, uint8_t* out) { store32(out, w.q); }
+    template <Codes kCodes, int kOffset>
+    static void store_packing(Bytes32 a, uint8_t* out) {
+        store32(out, a.v);
+    }
     static void pack(const uint8_t* rows, PanelBlock* out) {
         __m256i words[8];
         transpose8(rows, words);
         for (int i = 0; i < 8; ++i) store32(out->bytes + i * 32, words[i]);
     }
-    // As dot: |w| times x with the sign of w.
-    template <class Loaded, int kTokens, int kFirst, int kColumns>
+    // int8 as dot: |w| times x with the sign of w. Sums of 16 products of nibbles fit 16 bits.
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         __m256i acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = _mm256_setzero_si256();
         for (int c = kFirst; c < kFirst + kColumns; c += 4) {
-            const __m256i word = load32(w.bytes + c * kPanelRows), magnitude = _mm256_abs_epi8(word);
+            const __m256i word = load32(w.bytes + c * kPanelRows);
+            const __m256i magnitude = kCodes == Codes::int8 ? _mm256_abs_epi8(word) : word;
             for (int t = 0; t < kTokens; ++t) {
-                const __m256i signed_x =
-                    _mm256_sign_epi8(_mm256_set1_epi32(load_unaligned<int>(x + t * stride + c)), word);
-                const __m256i pairs = _mm256_maddubs_epi16(magnitude, signed_x);
-                acc[t] = _mm256_add_epi32(acc[t], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+                __m256i four = _mm256_set1_epi32(load_unaligned<int>(x + t * stride + c));
+                if constexpr (kCodes == Codes::int8) four = _mm256_sign_epi8(four, word);
+                const __m256i pairs = _mm256_maddubs_epi16(magnitude, four);
+                if constexpr (kCodes == Codes::nibbles)
+                    acc[t] = _mm256_add_epi16(acc[t], pairs);
+                else
+                    acc[t] = _mm256_add_epi32(acc[t], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
             }
         }
-        for (int t = 0; t < kTokens; ++t) dots[t].v = acc[t];
+        for (int t = 0; t < kTokens; ++t)
+            dots[t].v = kCodes == Codes::nibbles ? _mm256_madd_epi16(acc[t], _mm256_set1_epi16(1)) : acc[t];
     }
     static PanelInts add(PanelInts a, PanelInts b) { return {_mm256_add_epi32(a.v, b.v)}; }
     static PanelF32 to_float(PanelInts a) { return {_mm256_cvtepi32_ps(a.v)}; }

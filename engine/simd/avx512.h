@@ -1,5 +1,5 @@
 // AVX-512 with VNNI: AVX2 with another integer dot product, which multiplies unsigned by signed bytes. So weights count
-// from -128 on (w + 128), and activations bring along what takes the 128 off again.
+// from -128 on (w + 128) if they are signed, and activations bring along what takes the 128 off again.
 #pragma once
 #include <immintrin.h>
 
@@ -25,7 +25,8 @@ struct Avx512 : Avx2 {
         __m256i q;  // w + 128
     };
     static constexpr int kPanelRows = 16, kPanelTokens = 8;
-    struct PanelBlock {  // [columns / 4][row][4 columns] of w + 128
+    static constexpr bool kPanelsTakeOffset = true;
+    struct PanelBlock {  // [columns / 4][row][4 columns], of w + 128 if signed
         alignas(64) uint8_t bytes[kPanelRows * 32];
     };
     struct PanelInts {
@@ -59,12 +60,6 @@ struct Avx512 : Avx2 {
     }
     static Weights32 load_weights(const void* p) { return {_mm256_xor_si256(load32(p), _mm256_set1_epi8(char(128)))}; }
     static Weights32 load_levels(const Level* x) { return load_weights(x); }
-    static Weights32 load_nibbles(const uint8_t* p) {
-        const __m128i packed = load16(p);
-        const __m256i nibbles =
-            _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(packed, 4), packed), _mm256_set1_epi8(15));
-        return {_mm256_add_epi8(nibbles, _mm256_set1_epi8(120))};
-    }
     static Ints dot(Weights32 w, const Activation* x) {
         return {_mm256_dpbusd_epi32(load32(bytes(x) + 32), w.q, load32(bytes(x)))};
     }
@@ -82,8 +77,19 @@ struct Avx512 : Avx2 {
     static Ints dot_unsigned(Weights32 w, const Activation* x) {
         return {_mm256_dpbusd_epi32(_mm256_setzero_si256(), w.q, load32(bytes(x)))};
     }
+    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
+                              const Activation* x) {
+        const auto dot = [&](const uint8_t* packed, int i) {
+            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
+        };
+        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
+    }
 
-    static void store_packing(Weights32 w, uint8_t* out) { store32(out, w.q); }
+    template <Codes kCodes, int kOffset>
+    static void store_packing(Bytes32 a, uint8_t* out) {
+        constexpr int kFrom = kCodes == Codes::int8 || kOffset != 0 ? 128 - kOffset : 0;
+        store32(out, _mm256_add_epi8(a.v, _mm256_set1_epi8(char(kFrom))));
+    }
     static void pack(const uint8_t* rows, PanelBlock* out) {
         for (int half = 0; half < 2; ++half) {
             __m256i words[8];
@@ -91,11 +97,13 @@ struct Avx512 : Avx2 {
             for (int i = 0; i < 8; ++i) store32(out->bytes + i * 64 + half * 32, words[i]);
         }
     }
-    template <class Loaded, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         constexpr int kStart = 32 + 4 * (kColumns == 32 ? 1 : kFirst / 4);
         __m512i acc[kTokens];
-        for (int t = 0; t < kTokens; ++t) acc[t] = splat_word(bytes(x + t * stride) + kStart);
+        for (int t = 0; t < kTokens; ++t)
+            acc[t] = kCodes == Codes::int8 || kOffset != 0 ? splat_word(bytes(x + t * stride) + kStart)
+                                                           : _mm512_setzero_si512();
         for (int c = kFirst; c < kFirst + kColumns; c += 4) {
             const __m512i word = _mm512_load_si512(w.bytes + c * kPanelRows);
             for (int t = 0; t < kTokens; ++t)

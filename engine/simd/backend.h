@@ -13,6 +13,8 @@
 #include <concepts>
 #include <cstdint>
 
+#include "engine/simd/codes.h"
+
 namespace strata {
 
 template <class S>
@@ -55,9 +57,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template butterfly<4>(v) } -> std::same_as<typename S::F32>;
 
     {S::quantise32(f, 1.0f, x_out)};  // x[i] = nearest integer of f[i] * scale, ties to even
-    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;  // 32 int8
-    // 16 bytes, low nibbles first, each minus 8: to something that dot and store_packing take as well.
-    { S::dot(S::load_nibbles(bytes), x) } -> std::same_as<typename S::Ints>;
+    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;     // 32 int8
     { S::load_levels(level) } -> std::same_as<typename S::Weights32>;  // 32 of them
     { S::dot(w, x) } -> std::same_as<typename S::Ints>;                // exact
     // The same in steps: what a sum of dots begins with, for each 32 activations, and one dot more. kPositive: no
@@ -95,6 +95,8 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::weights(b32) } -> std::same_as<typename S::Weights32>;           // bytes as int8
     { S::unsigned_weights(b32) } -> std::same_as<typename S::Weights32>;  // of bytes in 0..127, for dot_unsigned only
     { S::dot_unsigned(w, x) } -> std::same_as<typename S::Ints>;          // exact
+    // Exact dots of four blocks of packed nibbles (0..15, as load_codes) with x and what follows it, as floats.
+    { S::nibble_dots(bytes, bytes, bytes, bytes, x) } -> std::same_as<typename S::Float4>;
     // Four finished dots by halves: lane i has values 0-15 of the i-th, lane 4 + i values 16-31.
     { S::half_sums(ints, ints, ints, ints) } -> std::same_as<typename S::F32>;
     { S::add_halves(v) } -> std::same_as<typename S::Float4>;                // lanes i and 4 + i
@@ -109,13 +111,13 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::sub(shorts, shorts) } -> std::same_as<typename S::Shorts>;
     { S::dot(shorts, shorts) } -> std::same_as<typename S::Ints>;  // exact
 
-    {S::store_packing(w, packing)};  // 32 bytes of one row, as pack takes them
-    {S::pack(packing, panel)};       // (kPanelRows, 32) of them to one block
-    // Loaded: what the rows that were packed were loaded as. Dots of the block's rows with tokens whose activations lie
-    // `stride` apart; with columns 0-15 or 16-31 alone.
-    {S::template panel_dots<typename S::Weights32, 4, 0, 32>(*panel, x, 1, dots)};
-    {S::template panel_dots<typename S::Weights32, 4, 0, 16>(*panel, x, 1, dots)};
-    {S::template panel_dots<typename S::Weights32, 4, 16, 16>(*panel, x, 1, dots)};
+    {S::template store_packing<Codes::upto_127, 32>(b32, packing)};  // 32 codes of one row, as pack takes them
+    {S::pack(packing, panel)};                                       // (kPanelRows, 32) of them to one block
+    // Exact dots of the block's rows with tokens whose activations lie `stride` apart; with columns 0-15 or 16-31
+    // alone. Codes and what is subtracted from them are those that were packed; always 0 unless kPanelsTakeOffset.
+    {S::template panel_dots<Codes::int8, 0, 4, 0, 32>(*panel, x, 1, dots)};
+    {S::template panel_dots<Codes::int8, 0, 4, 0, 16>(*panel, x, 1, dots)};
+    {S::template panel_dots<Codes::int8, 0, 4, 16, 16>(*panel, x, 1, dots)};
     { S::add(dots[0], dots[0]) } -> std::same_as<typename S::PanelInts>;
     { S::to_float(dots[0]) } -> std::same_as<typename S::PanelF32>;
     { S::load_lanes(f) } -> std::same_as<typename S::PanelF32>;

@@ -6,6 +6,7 @@
 
 #include "engine/base/bits.h"
 #include "engine/base/math.h"
+#include "engine/simd/codes.h"
 
 namespace strata {
 
@@ -40,6 +41,7 @@ struct Neon {
         int16x8_t lo, hi;
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    static constexpr bool kPanelsTakeOffset = true;
     struct PanelBlock {  // [columns / 4][row][4 columns]
         uint8_t bytes[kPanelRows * 32];
     };
@@ -115,12 +117,6 @@ struct Neon {
     static Weights32 load_weights(const void* p) {
         const int8_t* q = static_cast<const int8_t*>(p);
         return {vld1q_s8(q), vld1q_s8(q + 16)};
-    }
-    static Weights32 load_nibbles(const uint8_t* p) {
-        const uint8x16_t packed = vld1q_u8(p);
-        const int8x16_t bias = vdupq_n_s8(8);
-        return {vsubq_s8(vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15))), bias),
-                vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(packed, 4)), bias)};
     }
     static Weights32 load_levels(const Level* x) { return load_weights(x); }
     static Ints dot(Weights32 w, const Activation* x) {
@@ -204,6 +200,13 @@ struct Neon {
     static Weights32 weights(Bytes32 a) { return {vreinterpretq_s8_u8(a.lo), vreinterpretq_s8_u8(a.hi)}; }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
+                              const Activation* x) {
+        const auto dot = [&](const uint8_t* packed, int i) {
+            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
+        };
+        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
+    }
     static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
         const int32x4_t first = vpaddq_s32(vpaddq_s32(a.first, b.first), vpaddq_s32(c.first, d.first));
         const int32x4_t second = vpaddq_s32(vpaddq_s32(a.second, b.second), vpaddq_s32(c.second, d.second));
@@ -230,9 +233,10 @@ struct Neon {
     static Shorts sub(Shorts a, Shorts b) { return {vsubq_s16(a.lo, b.lo), vsubq_s16(a.hi, b.hi)}; }
     static Ints dot(Shorts a, Shorts b) { return {dot8(a.lo, b.lo), dot8(a.hi, b.hi)}; }
 
-    static void store_packing(Weights32 w, uint8_t* out) {
-        vst1q_u8(out, vreinterpretq_u8_s8(w.lo));
-        vst1q_u8(out + 16, vreinterpretq_u8_s8(w.hi));
+    template <Codes kCodes, int kOffset>
+    static void store_packing(Bytes32 a, uint8_t* out) {
+        vst1q_u8(out, vsubq_u8(a.lo, vdupq_n_u8(kOffset)));
+        vst1q_u8(out + 16, vsubq_u8(a.hi, vdupq_n_u8(kOffset)));
     }
     static void pack(const uint8_t* rows, PanelBlock* out) {
         for (int r = 0; r < kPanelRows; r += 4)
@@ -249,7 +253,7 @@ struct Neon {
                     vst1q_u8(out->bytes + (c + 4 * i) * kPanelRows + r * 4, vreinterpretq_u8_u64(words[i]));
             }
     }
-    template <class Loaded, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = {vdupq_n_s32(0), vdupq_n_s32(0)};

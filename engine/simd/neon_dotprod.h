@@ -22,8 +22,15 @@ struct NeonDotprod : Neon {
         return {vdotq_s32(acc.first, w.lo, vld1q_s8(x)), vdotq_s32(acc.second, w.hi, vld1q_s8(x + 16))};
     }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
+                              const Activation* x) {
+        const auto dot = [&](const uint8_t* packed, int i) {
+            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
+        };
+        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
+    }
 
-    template <class Loaded, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = {vdupq_n_s32(0), vdupq_n_s32(0)};

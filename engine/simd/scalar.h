@@ -5,6 +5,7 @@
 
 #include "engine/base/bits.h"
 #include "engine/base/math.h"
+#include "engine/simd/codes.h"
 
 namespace strata {
 
@@ -39,6 +40,7 @@ struct Scalar {
         int16_t s[16];
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    static constexpr bool kPanelsTakeOffset = true;
     struct PanelBlock {
         uint8_t bytes[kPanelRows * 32];  // (rows, 32)
     };
@@ -137,14 +139,6 @@ struct Scalar {
         for (int i = 0; i < 32; ++i) out[i] = int8_t(uint8_t(bits_of(x[i] * scale + ExpF32::kRound)));
     }
     static Weights32 load_weights(const void* p) { return load_unaligned<Weights32>(p); }
-    static Weights32 load_nibbles(const uint8_t* p) {
-        Weights32 w;
-        for (int i = 0; i < 16; ++i) {
-            w.q[i] = int8_t((p[i] & 15) - 8);
-            w.q[16 + i] = int8_t((p[i] >> 4) - 8);
-        }
-        return w;
-    }
     static Weights32 load_levels(const Level* x) { return load_weights(x); }
     static Ints dot(Weights32 w, const Activation* x) {
         Ints ints{0, 0};
@@ -241,6 +235,13 @@ struct Scalar {
     static Weights32 weights(Bytes32 a) { return load_weights(a.b); }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
+                              const Activation* x) {
+        const auto dot = [&](const uint8_t* packed, int i) {
+            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
+        };
+        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
+    }
     static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
         return {{float(a.first), float(b.first), float(c.first), float(d.first), float(a.second), float(b.second),
                  float(c.second), float(d.second)}};
@@ -293,9 +294,12 @@ struct Scalar {
         return ints;
     }
 
-    static void store_packing(Weights32 w, uint8_t* out) { std::memcpy(out, w.q, sizeof w.q); }
+    template <Codes kCodes, int kOffset>
+    static void store_packing(Bytes32 a, uint8_t* out) {
+        for (int i = 0; i < 32; ++i) out[i] = uint8_t(a.b[i] - kOffset);
+    }
     static void pack(const uint8_t* rows, PanelBlock* out) { std::memcpy(out->bytes, rows, sizeof out->bytes); }
-    template <class Loaded, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         for (int t = 0; t < kTokens; ++t, x += stride)
             for (int r = 0; r < kPanelRows; ++r) {

@@ -7,13 +7,16 @@
 
 #include "engine/base/bits.h"
 #include "engine/base/math.h"
+#include "engine/simd/codes.h"
 
 namespace strata {
 
 // Constants of the innermost loops: V8 builds a constant anew at every use, in three instructions, but loads it in one.
 // "volatile" keeps compilers from knowing it.
 namespace wasm_constants {
-inline const volatile v128_t kLowNibbles = wasm_i8x16_const_splat(15), kEights = wasm_i8x16_const_splat(8);
+inline const volatile v128_t kLowNibbles = wasm_i8x16_const_splat(15);
+inline const volatile v128_t kNibbles0 = wasm_i16x8_const_splat(0x000f), kNibbles1 = wasm_i16x8_const_splat(0x00f0),
+                             kNibbles2 = wasm_i16x8_const_splat(0x0f00);
 inline const volatile v128_t kHalfBits = wasm_i32x4_const_splat(int(0x8fffe000));
 inline const volatile v128_t kHalfScale = wasm_f32x4_const_splat(0x1p112f);
 }  // namespace wasm_constants
@@ -31,7 +34,17 @@ struct Wasm128 {
     struct Float4 {
         v128_t v;
     };
-    using Activation = int16_t;
+    // 32 activations take 128 bytes.
+    struct Activation {
+        uint8_t quarter[4];
+    };
+    struct Block {
+        int16_t x[32];
+        // As 16 bits with four nibbles meet them, times 256, 16, 1 and 256: x[0 2 .. 14], x[16 18 .. 30], x[1 3 .. 15],
+        // x[17 19 .. 31].
+        int16_t nibbles[32];
+    };
+    static_assert(sizeof(Block) == 32 * sizeof(Activation));
     using Level = int16_t;
     struct Weights32 {
         v128_t q[4];  // as int16
@@ -49,6 +62,7 @@ struct Wasm128 {
         v128_t lo, hi;
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
+    static constexpr bool kPanelsTakeOffset = true;
     struct PanelBlock {
         union {
             uint8_t bytes[kPanelRows * 32];
@@ -127,36 +141,41 @@ struct Wasm128 {
             return {butterfly4<kDistance>(a.lo), butterfly4<kDistance>(a.hi)};
     }
 
-    static void quantise32(const float* x, float scale, Activation* out) {
+    // To int16.
+    static void quantise32(const float* x, float scale, v128_t (&q)[4]) {
         const v128_t s = wasm_f32x4_splat(scale), round = wasm_f32x4_splat(ExpF32::kRound);
         for (int i = 0; i < 32; i += 8) {
             // The integer is the low byte; shifting up and down again extends its sign.
             const v128_t a = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(x + i), s), round);
             const v128_t b = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(x + i + 4), s), round);
-            wasm_v128_store(out + i, wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(wasm_i32x4_shl(a, 24), 24),
-                                                             wasm_i32x4_shr(wasm_i32x4_shl(b, 24), 24)));
+            q[i / 8] = wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(wasm_i32x4_shl(a, 24), 24),
+                                               wasm_i32x4_shr(wasm_i32x4_shl(b, 24), 24));
         }
+    }
+    static void quantise32(const float* x, float scale, Activation* out) {
+        Block& block = *reinterpret_cast<Block*>(out);
+        v128_t q[4];
+        quantise32(x, scale, q);
+        for (int i = 0; i < 4; ++i) wasm_v128_store(block.x + 8 * i, q[i]);
+        wasm_v128_store(block.nibbles, wasm_i16x8_shl(even(q[0], q[1]), 8));
+        wasm_v128_store(block.nibbles + 8, wasm_i16x8_shl(even(q[2], q[3]), 4));
+        wasm_v128_store(block.nibbles + 16, odd(q[0], q[1]));
+        wasm_v128_store(block.nibbles + 24, wasm_i16x8_shl(odd(q[2], q[3]), 8));
     }
     static Weights32 load_weights(const void* p) {
         const int8_t* q = static_cast<const int8_t*>(p);
         return {
             {wasm_i16x8_load8x8(q), wasm_i16x8_load8x8(q + 8), wasm_i16x8_load8x8(q + 16), wasm_i16x8_load8x8(q + 24)}};
     }
-    static Weights32 load_nibbles(const uint8_t* p) {
-        const v128_t packed = wasm_v128_load(p), bias = wasm_constants::kEights;
-        const v128_t low = wasm_i8x16_sub(wasm_v128_and(packed, wasm_constants::kLowNibbles), bias);
-        const v128_t high = wasm_i8x16_sub(wasm_u8x16_shr(packed, 4), bias);
-        return {{wasm_i16x8_extend_low_i8x16(low), wasm_i16x8_extend_high_i8x16(low), wasm_i16x8_extend_low_i8x16(high),
-                 wasm_i16x8_extend_high_i8x16(high)}};
-    }
     static Weights32 load_levels(const Level* x) {
         return {{wasm_v128_load(x), wasm_v128_load(x + 8), wasm_v128_load(x + 16), wasm_v128_load(x + 24)}};
     }
     static Ints dot(Weights32 w, const Activation* x) {
-        return {wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[0], wasm_v128_load(x)),
-                               wasm_i32x4_dot_i16x8(w.q[1], wasm_v128_load(x + 8))),
-                wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[2], wasm_v128_load(x + 16)),
-                               wasm_i32x4_dot_i16x8(w.q[3], wasm_v128_load(x + 24)))};
+        const int16_t* q = block_of(x).x;
+        return {wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[0], wasm_v128_load(q)),
+                               wasm_i32x4_dot_i16x8(w.q[1], wasm_v128_load(q + 8))),
+                wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[2], wasm_v128_load(q + 16)),
+                               wasm_i32x4_dot_i16x8(w.q[3], wasm_v128_load(q + 24)))};
     }
     template <bool kPositive>
     static Ints dot_start(const Activation*) {
@@ -176,13 +195,11 @@ struct Wasm128 {
     static Float4 gather4(const float* a, const float* b, const float* c, const float* d) {
         return {wasm_f32x4_make(*a, *b, *c, *d)};
     }
+    // Four bytes are read at each: a load to all lanes is cheaper than one to a lane.
     static Float4 gather_half4(const void* a, const void* b, const void* c, const void* d) {
-        v128_t high = wasm_i32x4_splat(0);
-        high = wasm_v128_load16_lane(a, high, 1);
-        high = wasm_v128_load16_lane(b, high, 3);
-        high = wasm_v128_load16_lane(c, high, 5);
-        high = wasm_v128_load16_lane(d, high, 7);
-        return {half_bits_to_float(wasm_i32x4_shr(high, 3))};
+        const v128_t ab = wasm_i32x4_shuffle(wasm_v128_load32_splat(a), wasm_v128_load32_splat(b), 0, 5, 2, 7);
+        const v128_t cd = wasm_i32x4_shuffle(wasm_v128_load32_splat(c), wasm_v128_load32_splat(d), 0, 5, 2, 7);
+        return {half_bits_to_float(wasm_i32x4_shr(wasm_i32x4_shl(wasm_i32x4_shuffle(ab, cd, 0, 1, 6, 7), 16), 3))};
     }
     static Float4 mul(Float4 a, Float4 b) { return {wasm_f32x4_mul(a.v, b.v)}; }
     static Float4 add(Float4 a, Float4 b) { return {wasm_f32x4_add(a.v, b.v)}; }
@@ -248,6 +265,23 @@ struct Wasm128 {
     }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    // Each 16 bits hold four nibbles. They are multiplied where they are, by activations that make up for it, so that
+    // sums are 256 times as large, and exact as floats all the same.
+    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
+                              const Activation* x) {
+        const v128_t mask0 = wasm_constants::kNibbles0, mask1 = wasm_constants::kNibbles1,
+                     mask2 = wasm_constants::kNibbles2;
+        const auto dot = [&](const uint8_t* packed, int i) {
+            const int16_t* q = block_of(x + i * 32).nibbles;
+            const v128_t v = wasm_v128_load(packed);
+            return wasm_i32x4_add(wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_v128_and(v, mask0), wasm_v128_load(q)),
+                                                 wasm_i32x4_dot_i16x8(wasm_v128_and(v, mask1), wasm_v128_load(q + 8))),
+                                  wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_v128_and(v, mask2), wasm_v128_load(q + 16)),
+                                                 wasm_i32x4_dot_i16x8(wasm_u16x8_shr(v, 12), wasm_v128_load(q + 24))));
+        };
+        const v128_t sums = lane_sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
+        return {wasm_f32x4_mul(sums, wasm_f32x4_const_splat(0x1p-8f))};
+    }
     static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
         return {lane_sums(a.first, b.first, c.first, d.first), lane_sums(a.second, b.second, c.second, d.second)};
     }
@@ -275,9 +309,10 @@ struct Wasm128 {
     static Shorts sub(Shorts a, Shorts b) { return {wasm_i16x8_sub(a.lo, b.lo), wasm_i16x8_sub(a.hi, b.hi)}; }
     static Ints dot(Shorts a, Shorts b) { return {wasm_i32x4_dot_i16x8(a.lo, b.lo), wasm_i32x4_dot_i16x8(a.hi, b.hi)}; }
 
-    static void store_packing(Weights32 w, uint8_t* out) {
-        wasm_v128_store(out, wasm_i8x16_narrow_i16x8(w.q[0], w.q[1]));
-        wasm_v128_store(out + 16, wasm_i8x16_narrow_i16x8(w.q[2], w.q[3]));
+    template <Codes kCodes, int kOffset>
+    static void store_packing(Bytes32 a, uint8_t* out) {
+        wasm_v128_store(out, wasm_i8x16_sub(a.lo, wasm_i8x16_splat(kOffset)));
+        wasm_v128_store(out + 16, wasm_i8x16_sub(a.hi, wasm_i8x16_splat(kOffset)));
     }
     static void pack(const uint8_t* rows, PanelBlock* out) {
         for (int r = 0; r < kPanelRows; r += 4)
@@ -288,7 +323,7 @@ struct Wasm128 {
                 for (int i = 0; i < 4; ++i) wasm_v128_store(out->pairs[c / 2 + i][r], a[i]);
             }
     }
-    template <class Loaded, int kTokens, int kFirst, int kColumns>
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t) acc[t] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
@@ -296,7 +331,7 @@ struct Wasm128 {
         for (int c = kFirst; c < kFirst + kColumns; c += 2) {
             const v128_t lo = wasm_v128_load(w.pairs[c / 2][0]), hi = wasm_v128_load(w.pairs[c / 2][4]);
             for (int t = 0; t < kTokens; ++t) {
-                const v128_t pair = wasm_v128_load32_splat(x + t * stride + c);
+                const v128_t pair = wasm_v128_load32_splat(block_of(x + t * stride).x + c);
                 acc[t].lo = wasm_i32x4_add(acc[t].lo, wasm_i32x4_dot_i16x8(lo, pair));
                 acc[t].hi = wasm_i32x4_add(acc[t].hi, wasm_i32x4_dot_i16x8(hi, pair));
             }
@@ -309,6 +344,9 @@ struct Wasm128 {
     static PanelF32 splat_lanes(float x) { return splat(x); }
 
 protected:
+    static const Block& block_of(const Activation* x) { return *reinterpret_cast<const Block*>(x); }
+    static v128_t even(v128_t a, v128_t b) { return wasm_i16x8_shuffle(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
+    static v128_t odd(v128_t a, v128_t b) { return wasm_i16x8_shuffle(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
     // Of 32-bit words.
     static void transpose4(v128_t (&a)[4]) {
         const v128_t low01 = wasm_i32x4_shuffle(a[0], a[1], 0, 4, 1, 5),

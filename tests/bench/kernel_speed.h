@@ -5,12 +5,14 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "engine/base/bits.h"
 #include "engine/base/thread_pool.h"
 #include "engine/kernels/kernels.h"
+#include "tests/engine/random_blocks.h"
 
 namespace strata {
 
@@ -53,22 +55,12 @@ inline uint64_t xor_of(const uint64_t* words, int64_t n) {  // n: a multiple of 
     return all;
 }
 
-// Random bytes, with scales that keep all values finite.
-inline std::vector<uint8_t> speed_weights(TensorType type, int64_t values) {
-    const TensorTraits& traits = tensor_traits(type);
-    std::vector<uint8_t> bytes(size_t(values / traits.block_values * traits.block_bytes));
-    uint32_t state = 1;
-    for (uint8_t& byte : bytes) {
-        state = state * 1664525u + 1013904223u;
-        byte = uint8_t(state >> 24) & 0x3f;  // as floats and halves of any position: small and finite
-    }
-    return bytes;
-}
-
 // One line of JSON: a matrix of rows x cols times n_tokens.
 inline std::string matmul_speed(const Kernels& k, TensorType type, int64_t rows, int64_t cols, int n_tokens,
                                 double budget_seconds, ThreadPool& pool) {
-    const auto weights = speed_weights(type, rows * cols);
+    std::mt19937 rng(1);
+    const auto weights =
+        random_blocks(type, size_t(rows * cols), 0.02, rng);  // as in a model: scales are not subnormal
     std::vector<float> x(size_t(n_tokens * cols)), scales(x.size() / 32), out(size_t(n_tokens * rows));
     for (size_t i = 0; i < x.size(); ++i) x[i] = float(int(i * 7919 % 2001) - 1000) * 0.001f;
     std::vector<float> sums(size_t(n_tokens * n_activation_sums(cols)));
