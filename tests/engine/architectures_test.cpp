@@ -52,7 +52,7 @@ TEST_P(Architectures, LogitsAreLlamaCpps) {
         ASSERT_TRUE(found);
         EXPECT_LE(found->largest, allowed(type).largest);
         EXPECT_LE(found->rms, allowed(type).rms);
-        seen.push_back({{"type", name}, {"max", found->largest}, {"rms", found->rms}});
+        seen.push_back({{"type", name}, {"seen", as_json(*found)}, {"allowed", as_json(allowed(type))}});
     }
     nlohmann::json keys = nlohmann::json::object();
     for (const auto& [key, value] : tiny.metadata) std::visit([&, &key = key](const auto& v) { keys[key] = v; }, value);

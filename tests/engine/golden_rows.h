@@ -55,6 +55,8 @@ struct Differences {
     double largest = 0, rms = 0;
 };
 
+inline nlohmann::json as_json(const Differences& d) { return {{"max", d.largest}, {"rms", d.rms}}; }
+
 // Of what we compute from what llama.cpp did, for the model with that index in the header. Memory in F32.
 inline Result<Differences> differences(const Model& model, const GoldenRows& golden, size_t index) {
     const std::vector<int> tokens = golden.header["tokens"], positions = golden.header["positions"];

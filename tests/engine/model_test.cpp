@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "tests/engine/facts.h"
 #include "tests/engine/test_files.h"
 #include "tests/engine/tiny_models.h"
 
@@ -44,7 +45,9 @@ void expect_error(const std::string& bytes, ErrorCode code, std::initializer_lis
 }
 
 TEST(ModelErrors, AnUnknownArchitectureIsToldAllThatAreKnown) {
-    expect_error(replaced(tiny("qwen3"), "qwen3", "qwop3"), ErrorCode::unsupported_arch,
+    const std::string unknown = replaced(tiny("qwen3"), "qwen3", "qwop3");
+    report_fact({{"kind", "refused architecture"}, {"message", Model::open(bytes_of(unknown)).error().message}});
+    expect_error(unknown, ErrorCode::unsupported_arch,
                  {"\"qwop3\"", "llama (", "smollm3 (", "qwen2 (", "qwen3 (", "gemma2 (", "gemma3 (", "phi3 (",
                   "granite (", "olmo2 ("});
 }

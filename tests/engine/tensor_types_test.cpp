@@ -42,7 +42,7 @@ TEST_P(TensorTypes, LogitsAreLlamaCpps) {
         ASSERT_TRUE(found);
         EXPECT_LE(found->largest, allowed(part, GetParam()).largest);
         EXPECT_LE(found->rms, allowed(part, GetParam()).rms);
-        seen[name_of(part)] = {{"max", found->largest}, {"rms", found->rms}};
+        seen[name_of(part)] = {{"seen", as_json(*found)}, {"allowed", as_json(allowed(part, GetParam()))}};
     }
     EXPECT_EQ(seen.size(), 2u);
     report_fact({{"kind", "tensor type"}, {"name", name}, {"differences", seen}});
