@@ -72,6 +72,7 @@ public:
         const ChosenFormat chosen = choose_chat_format(model_);
         report_fallback(chosen);
         format_ = chosen.format;
+        obey_reasoning_switches(format_, arguments_.system);
         if (!format_.stop.empty()) arguments_.generation.stop.push_back(format_.stop);
     }
 

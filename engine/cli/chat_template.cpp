@@ -25,33 +25,38 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
 }
 
+// Whether there was any.
+bool remove_all(std::string& text, std::string_view part) {
+    bool found = false;
+    for (size_t at; (at = text.find(part)) != std::string::npos; found = true) text.erase(at, part.size());
+    return found;
+}
+
 std::string date(const std::tm& day, const char* format) {
     char text[64];
     return {text, std::strftime(text, sizeof text, format, &day)};
 }
 
-// A string of the template's source as it is printed.
-std::string unescaped(std::string_view source) {
+// Line breaks in strings are written out or escaped, often in the same template.
+std::string with_line_breaks(std::string_view source) {
     std::string text;
     for (size_t i = 0; i < source.size(); ++i) {
-        if (source[i] == '\\' && i + 1 < source.size()) {
-            ++i;
-            text += source[i] == 'n' ? '\n' : source[i];
-        } else {
-            text += source[i];
-        }
+        const bool escaped = source.substr(i, 2) == "\\n";
+        text += escaped ? '\n' : source[i];
+        if (escaped) ++i;
     }
     return text;
 }
 
-// The words between two texts of the template, if they are one string: no quote and no brace ends it.
-std::optional<std::string> literal_between(std::string_view source, std::string_view before, std::string_view after) {
+// The words between two texts of the template, if they are one string: nothing in them may end it.
+std::optional<std::string> literal_between(std::string_view source, std::string_view before, std::string_view after,
+                                           std::string_view ends = "'\"{}") {
     for (size_t at = 0; (at = source.find(before, at)) != std::string_view::npos;) {
         at += before.size();
         const size_t end = source.find(after, at);
         if (end == std::string_view::npos) return std::nullopt;
         const std::string_view words = source.substr(at, end - at);
-        if (!words.empty() && words.find_first_of("'\"{}") == std::string_view::npos) return unescaped(words);
+        if (!words.empty() && words.find_first_of(ends) == std::string_view::npos) return std::string(words);
     }
     return std::nullopt;
 }
@@ -67,18 +72,30 @@ ChatFormat chat_ml() {
     return format;
 }
 
-// SmolLM3 in its reasoning mode.
-ChatFormat smol_lm3(std::string_view source, const std::tm& today) {
-    constexpr std::string_view kName = "You are a helpful AI assistant named SmolLM, trained by Hugging Face. ";
+// Models that always reason have the tag that begins it in their prompt.
+ChatFormat chat_ml_with_words(std::string_view source) {
     ChatFormat format = chat_ml();
-    format.name = "SmolLM3";
+    auto words = literal_between(source, "<|im_start|>system\n", "<|im_end|>");
+    if (!words) words = literal_between(source, "set system_message = '", "'");
+    if (words) format.default_system = std::move(*words);
+    if (contains(source, "<|im_start|>assistant\n<think>\n'")) format.user_after += "<think>\n";
+    return format;
+}
+
+constexpr const char* kSmolLm3 = "SmolLM3";
+constexpr std::string_view kSmolLm3Words = "You are a helpful AI assistant named SmolLM, trained by Hugging Face.";
+
+// SmolLM3 in its reasoning mode. The template as published ends the system prompt only behind tools.
+ChatFormat smol_lm3(std::string_view source, const std::tm& today) {
+    const std::string name = std::string(kSmolLm3Words) + " ";
+    ChatFormat format = chat_ml();
+    format.name = kSmolLm3;
     format.system_before += "## Metadata\n\nKnowledge Cutoff Date: June 2025\n";
     if (contains(source, "Today Date: ")) format.system_before += "Today Date: " + date(today, "%d %B %Y") + "\n";
     format.system_before += "Reasoning Mode: /think\n\n## Custom Instructions\n\n";
-    format.system_after = "\n\n<|im_end|>\n";
+    format.system_after = contains(source, "xml_tools") ? "\n\n" : "\n\n<|im_end|>\n";
     format.always_system = format.trims_system_end = true;
-    if (const auto rest = literal_between(source, kName, "\\n\\n\""))
-        format.default_system = std::string(kName) + *rest;
+    if (const auto rest = literal_between(source, name, "\n\n\"")) format.default_system = name + *rest;
     return format;
 }
 
@@ -140,7 +157,8 @@ ChatFormat phi3(bool knows_system) {
     return format;
 }
 
-ChatFormat phi4_mini() {
+// Phi-4 mini reasoning is told who it is before any other system prompt.
+ChatFormat phi4_mini(std::string_view source) {
     ChatFormat format;
     format.name = "Phi-4 mini";
     format.system_before = "<|system|>";
@@ -148,6 +166,10 @@ ChatFormat phi4_mini() {
     format.user_before = "<|user|>";
     format.user_after = "<|end|><|assistant|>";
     format.answer_after = "<|end|>";
+    if (auto words = literal_between(source, "'<|system|>", "'")) {
+        format.default_system = std::move(*words);
+        format.keeps_default_system = true;
+    }
     return format;
 }
 
@@ -181,12 +203,15 @@ ChatFormat granite() {
     return format;
 }
 
-// From 3.1 on, Granite is told the date and who it is; 3.3 in one line.
-ChatFormat granite_with_date(std::string_view source, const std::tm& today) {
+// From 3.1 on, Granite is told the date and who it is; the words and their white space differ.
+ChatFormat granite_with_words(std::string_view source, const std::tm& today) {
     ChatFormat format = granite();
-    const std::string gap = contains(source, "April 2024. Today") ? " " : "\n";
-    format.default_system = "Knowledge Cutoff Date: April 2024." + gap + "Today's Date: " + date(today, "%B %d, %Y") +
-                            "." + gap + "You are Granite, developed by IBM. You are a helpful AI assistant.";
+    const auto knowledge = literal_between(source, "system_message = \"", "\" + strftime_now", "\"");
+    const auto name = literal_between(source, "%B %d, %Y') + \"", "\"", "\"");
+    if (knowledge && name)
+        format.default_system = *knowledge + date(today, "%B %d, %Y") + *name + " You are a helpful AI assistant.";
+    else if (auto words = literal_between(source, "default_system_message = '", "'"))
+        format.default_system = std::move(*words);
     return format;
 }
 
@@ -221,15 +246,20 @@ ChatFormat llama2() {
     return format;
 }
 
-// Versions differ in the blanks around the markers, and the first ones refuse a system prompt.
+// Versions differ in the blanks around the markers; the first ones refuse a system prompt, the last ones mark it.
 ChatFormat mistral(std::string_view source) {
     ChatFormat format;
     format.name = "Mistral";
     const bool blank_before = contains(source, "' [INST] ") || contains(source, "\" [INST] ");
     format.user_before = blank_before ? " [INST] " : contains(source, "[INST] ") ? "[INST] " : "[INST]";
     format.user_after = contains(source, " [/INST]") ? " [/INST]" : "[/INST]";
+    format.answer_after = contains(source, "eos_token + ' '") ? "{eos} " : "{eos}";
+    if (contains(source, "[SYSTEM_PROMPT]")) {
+        format.system_before = contains(source, "[SYSTEM_PROMPT] ") ? "[SYSTEM_PROMPT] " : "[SYSTEM_PROMPT]";
+        format.system_after = "[/SYSTEM_PROMPT]";
+        return format;
+    }
     format.system_after = "\n\n";
-    format.answer_after = "{eos}";
     format.system_in_user = true;
     format.trims_system = !contains(source, "system");
     return format;
@@ -253,27 +283,27 @@ std::optional<ChatFormat> family_of(std::string_view source, const std::tm& toda
     const bool knows_system = !contains(source, "raise_exception('System role") && contains(source, "system") &&
                               !contains(source, "system role is not supported");
     if (has({"<|start_header_id|>", "<|eot_id|>"})) {
-        return has({"Cutting Knowledge Date"}) ? llama3_with_date(source, today) : llama3();
-    }
-    if (has({"<start_of_turn>", "<end_of_turn>"})) return gemma(knows_system);
-    if (has({"<|im_start|>", "<|im_sep|>"})) return phi4();
-    if (has({"<|im_start|>", "## Custom Instructions"})) return smol_lm3(source, today);
-    if (has({"<|im_start|>", "<|im_end|>"})) {
-        ChatFormat format = chat_ml();
-        if (auto words = literal_between(source, "<|im_start|>system\\n", "<|im_end|>")) {
-            format.default_system = std::move(*words);
-        }
+        if (has({"Cutting Knowledge Date"})) return llama3_with_date(source, today);
+        ChatFormat format = llama3();
+        format.always_system = has({"builtin_tools"});
         return format;
     }
-    if (has({"<|start_of_role|>", "<|end_of_role|>"})) {
-        return has({"You are Granite", "strftime_now"}) ? granite_with_date(source, today) : granite();
+    if (has({"<start_of_turn>", "<end_of_turn>"})) {
+        // Gemma 3's first template takes a list of parts for a system prompt, no text.
+        const bool wants_parts =
+            has({"messages[0]['content'][0]['text']"}) && !has({"messages[0]['content'] is string"});
+        return gemma(knows_system && !wants_parts);
     }
+    if (has({"<|im_start|>", "<|im_sep|>"})) return phi4();
+    if (has({"<|im_start|>", "## Custom Instructions"})) return smol_lm3(source, today);
+    if (has({"<|im_start|>", "<|im_end|>"})) return chat_ml_with_words(source);
+    if (has({"<|start_of_role|>", "<|end_of_role|>"})) return granite_with_words(source, today);
     if (has({"<｜User｜>", "<｜Assistant｜>"})) return deepseek(has({"<｜Assistant｜><think>"}));
-    if (has({"'<|' + message['role'] + '|>' + message['content'] + '<|end|>'"})) return phi4_mini();
+    if (has({"'<|' + message['role'] + '|>' + message['content'] + '<|end|>'"})) return phi4_mini(source);
     if (has({"<|end|>"}) && (has({"<|user|>"}) || has({"'<|' + message['role'] + '|>'"}))) {
         return phi3(has({"<|system|>"}) || has({"'<|' + message['role'] + '|>'"}));
     }
-    if (has({"<|user|>\\n' + message['content'] + '\\n'", "eos_token"})) return olmo2();
+    if (has({"<|user|>\n' + message['content'] + '\n'", "eos_token"})) return olmo2();
     if (has({"<|user|>", "eos_token"})) return zephyr();
     if (has({"[INST]", "<<SYS>>"})) return llama2();
     if (has({"[INST]", "eos_token"})) return mistral(source);
@@ -306,9 +336,20 @@ struct Writer {
 }  // namespace
 
 std::optional<ChatFormat> recognise_chat_template(std::string_view chat_template, const std::tm& today) {
-    auto format = family_of(chat_template, today);
+    auto format = family_of(with_line_breaks(chat_template), today);
     if (format) format->writes_bos = contains(chat_template, "bos_token");
     return format;
+}
+
+void obey_reasoning_switches(ChatFormat& format, std::string& system) {
+    if (format.name != kSmolLm3) return;
+    const bool quiet = remove_all(system, "/no_think");
+    remove_all(system, "/think");
+    if (!quiet) return;
+    constexpr std::string_view kMode = "Mode: /";
+    format.system_before.insert(format.system_before.find(kMode) + kMode.size(), "no_");
+    format.default_system = kSmolLm3Words;
+    format.user_after += "<think>\n\n</think>\n";
 }
 
 ChatFormat format_for_vocabulary(const Tokenizer& tokenizer) {
@@ -346,7 +387,10 @@ void report_fallback(const ChosenFormat& chosen) {
 }
 
 TurnText turn_text(const ChatFormat& format, std::string_view bos, std::string_view eos, const Turn& turn) {
-    const std::string_view given = turn.system.empty() ? std::string_view(format.default_system) : turn.system;
+    const std::string both = format.default_system + " " + std::string(turn.system);
+    const std::string_view given = turn.system.empty()           ? std::string_view(format.default_system)
+                                   : format.keeps_default_system ? std::string_view(both)
+                                                                 : turn.system;
     const bool with_system = turn.first && (format.always_system || !given.empty());
     Writer writer{bos, eos, {}};
     const auto write_system = [&] {

@@ -21,6 +21,7 @@ struct ChatFormat {
     std::string answer_after;
     std::string system_before, system_after;
     std::string default_system;                     // where the person gives none
+    bool keeps_default_system = false;              // … and before what the person gives
     bool always_system = false;                     // a system turn is there, even an empty one
     bool system_in_user = false;                    // the system prompt is a part of the first user message
     bool trims_system = false, trims_user = false;  // white space around messages is not part of them
@@ -32,6 +33,9 @@ struct ChatFormat {
 
 // The format that a template writes; nothing where it belongs to no known family. Some put the date into the prompt.
 std::optional<ChatFormat> recognise_chat_template(std::string_view chat_template, const std::tm& today);
+
+// SmolLM3 obeys "/no_think" and "/think" in a system prompt, and takes them out.
+void obey_reasoning_switches(ChatFormat& format, std::string& system);
 
 // The first format whose markers the vocabulary has as tokens, or a plain one.
 ChatFormat format_for_vocabulary(const Tokenizer& tokenizer);

@@ -20,8 +20,8 @@ Result<ByteLevelBpe> ByteLevelBpe::open(const Vocabulary& vocabulary, const Toke
         return Error{ErrorCode::unsupported_tokenizer,
                      (vocabulary.pre_tokenizer.empty()
                           ? std::string("the file names no pre-tokenizer (tokenizer.ggml.pre)")
-                          : "the pre-tokenizer \"" + printable(vocabulary.pre_tokenizer) + "\" is unknown") +
-                         "; known are " + known_pre_tokenizers()};
+                          : "the pre-tokenizer \"" + printable(vocabulary.pre_tokenizer) + "\" is not supported") +
+                         ": choose a model with another one; supported are " + known_pre_tokenizers()};
     }
     if (vocabulary.merges.empty()) {
         return Error{ErrorCode::corrupt_file,

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "engine/engine.h"
+#include "tests/engine/facts.h"
 #include "tests/engine/golden_rows.h"
 #include "tests/engine/test_files.h"
 #include "tests/engine/tiny_models.h"
@@ -15,17 +15,9 @@ void PrintTo(const TinyModel& model, std::ostream* out) { *out << model.name; }
 
 namespace {
 
-// As shares of the standard deviation of a row of logits. llama.cpp rounds the activations that meet quantised weights
-// in its own way.
-struct Tolerance {
-    double largest, rms;
-};
-Tolerance tolerance_of(const std::string& type) { return type == "F32" ? Tolerance{1e-3, 1e-3} : Tolerance{.25, .05}; }
-
-TensorType type_named(const std::string& name) {
-    uint32_t number = 0;
-    while (!tensor_traits(number) || name != tensor_traits(number)->name) ++number;
-    return tensor_traits(number)->type;
+// llama.cpp rounds the activations that meet quantised weights in its own way.
+Differences allowed(TensorType type) {
+    return type == TensorType::f32 ? Differences{1e-3, 1e-3} : Differences{.25, .05};
 }
 
 struct OpenModel {
@@ -43,42 +35,38 @@ OpenModel open_tiny(const TinyModel& tiny, TensorType type) {
 class Architectures : public testing::TestWithParam<TinyModel> {};
 
 TEST_P(Architectures, LogitsAreLlamaCpps) {
-    const GoldenRows golden = read_golden("architectures/" + GetParam().name);
-    const std::vector<int> tokens = golden.header["tokens"], positions = golden.header["positions"];
-    const std::vector<std::string> types = golden.header["types"], hashes = golden.header["model_fnv1a"];
-    const size_t n_vocab = golden.header["n_vocab"];
-    ASSERT_EQ(golden.rows.size(), types.size() * positions.size() * n_vocab);
-    for (size_t type = 0; type < types.size(); ++type) {
-        SCOPED_TRACE(types[type]);
-        const OpenModel open = open_tiny(GetParam(), type_named(types[type]));
+    const TinyModel& tiny = GetParam();
+    const GoldenRows golden = read_golden("architectures/" + tiny.name);
+    const auto& models = golden.header["models"];
+    ASSERT_EQ(golden.header["tokens"], tiny_tokens());
+    ASSERT_EQ(models.size(), golden_types_of(tiny).size());
+    nlohmann::json seen;
+    for (size_t i = 0; i < models.size(); ++i) {
+        const std::string name = models[i]["type"];
+        SCOPED_TRACE(name);
+        const TensorType type = type_named(name);
+        const OpenModel open = open_tiny(tiny, type);
         ASSERT_TRUE(open.model);
-        ASSERT_EQ(golden_hash(open.bytes), hashes[type]) << "the model is not the one llama.cpp was asked about";
-        SessionOptions options;
-        options.kv = {KvType::fp32, KvType::fp32, 0, 0};
-        options.threads = 2;
-        const auto session = Session::open(*open.model, options);
-        ASSERT_TRUE(session);
-        double largest = 0, squares = 0;
-        const float* row = golden.rows.data() + type * positions.size() * n_vocab;
-        const Status done = (*session)->score(tokens, [&](int64_t position, std::span<const float> logits) {
-            if (std::find(positions.begin(), positions.end(), int(position)) == positions.end()) return;
-            const double deviation = deviation_of({row, n_vocab});
-            double most = 0;
-            for (size_t id = 0; id < n_vocab; ++id) {
-                const double difference = std::fabs(double(row[id]) - double(logits[id])) / deviation;
-                most = std::max(most, difference);
-                squares += difference * difference;
-            }
-            EXPECT_LE(most, tolerance_of(types[type]).largest) << "position " << position;
-            largest = std::max(largest, most);
-            row += n_vocab;
-        });
-        ASSERT_TRUE(done);
-        const double rms = std::sqrt(squares / double(positions.size() * n_vocab));
-        std::printf("%-13s %-4s max %.1e, rms %.1e of the standard deviation\n", GetParam().name.c_str(),
-                    types[type].c_str(), largest, rms);
-        EXPECT_LE(rms, tolerance_of(types[type]).rms);
+        ASSERT_EQ(golden_hash(open.bytes), models[i]["fnv1a"]) << "the model is not the one llama.cpp was asked about";
+        const auto found = differences(*open.model, golden, i);
+        ASSERT_TRUE(found);
+        EXPECT_LE(found->largest, allowed(type).largest);
+        EXPECT_LE(found->rms, allowed(type).rms);
+        seen.push_back({{"type", name}, {"seen", as_json(*found)}, {"allowed", as_json(allowed(type))}});
     }
+    nlohmann::json keys = nlohmann::json::object();
+    for (const auto& [key, value] : tiny.metadata) std::visit([&, &key = key](const auto& v) { keys[key] = v; }, value);
+    report_fact({{"kind", "architecture"},
+                 {"name", tiny.name},
+                 {"architecture", tiny.architecture},
+                 {"heads", tiny.heads},
+                 {"kv_heads", tiny.kv_heads},
+                 {"head_dim", tiny.head_dim},
+                 {"rope_dim", tiny.rope_dim},
+                 {"factors", int(tiny.factors)},
+                 {"biases", tiny.biases},
+                 {"metadata", keys},
+                 {"differences", seen}});
 }
 
 // Bits of the logits of the last token, which was read in calls of `call` tokens.

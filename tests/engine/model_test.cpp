@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "tests/engine/facts.h"
 #include "tests/engine/test_files.h"
 #include "tests/engine/tiny_models.h"
 
@@ -44,7 +45,9 @@ void expect_error(const std::string& bytes, ErrorCode code, std::initializer_lis
 }
 
 TEST(ModelErrors, AnUnknownArchitectureIsToldAllThatAreKnown) {
-    expect_error(replaced(tiny("qwen3"), "qwen3", "qwop3"), ErrorCode::unsupported_arch,
+    const std::string unknown = replaced(tiny("qwen3"), "qwen3", "qwop3");
+    report_fact({{"kind", "refused architecture"}, {"message", Model::open(bytes_of(unknown)).error().message}});
+    expect_error(unknown, ErrorCode::unsupported_arch,
                  {"\"qwop3\"", "llama (", "smollm3 (", "qwen2 (", "qwen3 (", "gemma2 (", "gemma3 (", "phi3 (",
                   "granite (", "olmo2 ("});
 }
@@ -58,18 +61,18 @@ TEST(ModelErrors, AMissingTensorIsNamedWithItsShape) {
     expect_error(replaced(tiny("qwen3"), "blk.1.attn_k_norm.weight", "blk.1.attn_k_warm.weight"),
                  ErrorCode::corrupt_file, {"blk.1.attn_k_norm.weight is missing", "expected 128"});
     expect_error(replaced(tiny("gemma2"), "blk.3.post_ffw_norm", "blk.3.post_ffw_warm"), ErrorCode::corrupt_file,
-                 {"blk.3.post_ffw_norm.weight is missing", "expected 128"});
+                 {"blk.3.post_ffw_norm.weight is missing", "expected 256"});
     expect_error(replaced(tiny("phi3-short"), "blk.0.attn_qkv", "blk.0.attn_abc"), ErrorCode::corrupt_file,
-                 {"blk.0.attn_q.weight is missing", "expected 192 x 192"});
+                 {"blk.0.attn_q.weight is missing", "expected 256 x 256"});
 }
 
 TEST(ModelErrors, AMisshapenTensorIsNamedWithBothShapes) {
     expect_error(with_number(tiny("olmo2"), "olmo2.feed_forward_length", 161), ErrorCode::corrupt_file,
                  {"blk.0.ffn_gate.weight is 320 x 160", "expected 320 x 161"});
     expect_error(with_number(tiny("phi3-short"), "phi3.feed_forward_length", 80), ErrorCode::corrupt_file,
-                 {"blk.0.ffn_up.weight is 192 x 320", "expected 192 x 160"});
-    expect_error(with_number(tiny("phi3-short"), "phi3.attention.head_count_kv", 3), ErrorCode::corrupt_file,
-                 {"blk.0.attn_qkv.weight is 192 x 320", "expected 192 x 384"});
+                 {"blk.0.ffn_up.weight is 256 x 512", "expected 256 x 160"});
+    expect_error(with_number(tiny("phi3-short"), "phi3.attention.head_count_kv", 4), ErrorCode::corrupt_file,
+                 {"blk.0.attn_qkv.weight is 256 x 384", "expected 256 x 512"});
     expect_error(with_number(tiny("qwen2"), "qwen2.rope.dimension_count", 66), ErrorCode::corrupt_file,
                  {"rope.dimension_count is 66", "the head size, 64"});
 }

@@ -4,81 +4,56 @@
 
 #include <cmath>
 
-#include "engine/engine.h"
 #include "engine/kernels/kernels.h"
+#include "tests/engine/facts.h"
+#include "tests/engine/gguf_builder.h"
 #include "tests/engine/golden_rows.h"
-#include "tests/engine/tensor_type_models.h"
+#include "tests/engine/random_blocks.h"
 #include "tests/engine/test_files.h"
+#include "tests/engine/tiny_models.h"
 
 namespace strata {
 namespace {
 
-// As shares of the standard deviation of a row of logits. llama.cpp rounds the activations that meet quantised weights
-// in its own way; where F32 matrices carry the decoded values, nothing is rounded but sums.
-struct Tolerance {
-    double largest, rms;
-};
-Tolerance tolerance_of(TypedPart part, TensorType type) {
+// llama.cpp rounds the activations that meet quantised weights in its own way; where F32 matrices carry the decoded
+// values, nothing is rounded but sums.
+Differences allowed(TypedPart part, TensorType type) {
     if (part == TypedPart::embedding || type == TensorType::f32) return {1e-4, 1e-5};
     return {.25, .05};
-}
-
-std::string lower(std::string text) {
-    for (char& c : text) c = char(std::tolower(static_cast<unsigned char>(c)));
-    return text;
 }
 
 class TensorTypes : public testing::TestWithParam<TensorType> {};
 
 TEST_P(TensorTypes, LogitsAreLlamaCpps) {
-    const auto [golden, rows] = read_golden("tensor_types/" + lower(tensor_traits(GetParam()).name));
-    const std::vector<int> positions = golden["positions"];
-    const std::vector<std::string> parts = golden["parts"], hashes = golden["model_fnv1a"];
-    const size_t n_vocab = golden["n_vocab"];
-    ASSERT_EQ(golden["tokens"], typed_model_tokens());
-    ASSERT_EQ(parts.size(), std::size(kTypedParts));
-    ASSERT_EQ(rows.size(), parts.size() * positions.size() * n_vocab);
-
-    const float* row = rows.data();
-    for (size_t i = 0; i < parts.size(); ++i) {
-        const TypedPart part = kTypedParts[i];
-        ASSERT_EQ(parts[i], name_of(part));
-        const std::string file = TypedModel::make(part, GetParam());
-        ASSERT_EQ(golden_hash(file), hashes[i]) << "the model is not the one llama.cpp was asked about";
+    const char* name = tensor_traits(GetParam()).name;
+    const GoldenRows golden = read_golden("tensor_types/llama");
+    const auto& models = golden.header["models"];
+    ASSERT_EQ(golden.header["tokens"], tiny_tokens());
+    nlohmann::json seen;
+    for (size_t i = 0; i < models.size(); ++i) {
+        if (models[i]["type"] != name) continue;
+        const TypedPart part = models[i]["part"] == "embedding" ? TypedPart::embedding : TypedPart::matrices;
+        SCOPED_TRACE(name_of(part));
+        const std::string file = make_tiny_model(tensor_types_model(), GetParam(), part);
+        ASSERT_EQ(golden_hash(file), models[i]["fnv1a"]) << "the model is not the one llama.cpp was asked about";
         const auto model = Model::open(bytes_of(file));
         ASSERT_TRUE(model) << model.error().message;
-        SessionOptions options;
-        options.kv = {KvType::fp32, KvType::fp32, 0, 0};
-        const auto session = Session::open(**model, options);
-        ASSERT_TRUE(session);
-        const Tolerance tolerance = tolerance_of(part, GetParam());
-        double largest = 0, squares = 0;
-        const Status done =
-            (*session)->score(typed_model_tokens(), [&](int64_t position, std::span<const float> logits) {
-                if (std::find(positions.begin(), positions.end(), int(position)) == positions.end()) return;
-                const double deviation = deviation_of({row, n_vocab});
-                for (size_t id = 0; id < n_vocab; ++id) {
-                    const double difference = std::fabs(double(row[id]) - double(logits[id])) / deviation;
-                    largest = std::max(largest, difference);
-                    squares += difference * difference;
-                }
-                row += n_vocab;
-            });
-        ASSERT_TRUE(done);
-        const double rms = std::sqrt(squares / double(positions.size() * n_vocab));
-        std::printf("%-6s %-9s max %.1e, rms %.1e of the standard deviation\n", tensor_traits(GetParam()).name,
-                    name_of(part), largest, rms);
-        EXPECT_LE(largest, tolerance.largest) << name_of(part);
-        EXPECT_LE(rms, tolerance.rms) << name_of(part);
+        const auto found = differences(**model, golden, i);
+        ASSERT_TRUE(found);
+        EXPECT_LE(found->largest, allowed(part, GetParam()).largest);
+        EXPECT_LE(found->rms, allowed(part, GetParam()).rms);
+        seen[name_of(part)] = {{"seen", as_json(*found)}, {"allowed", as_json(allowed(part, GetParam()))}};
     }
+    EXPECT_EQ(seen.size(), 2u);
+    report_fact({{"kind", "tensor type"}, {"name", name}, {"differences", seen}});
 }
 
 // One token at a time, on any backend and number of threads: the same bits as a whole prompt.
 TEST_P(TensorTypes, LogitsHaveTheSameBitsWhateverTheBatchesThreadsAndBackend) {
-    const std::string file = TypedModel::make(TypedPart::matrices, GetParam());
+    const std::string file = make_tiny_model(tensor_types_model(), GetParam());
     const auto model = Model::open(bytes_of(file));
     ASSERT_TRUE(model) << model.error().message;
-    const auto tokens = typed_model_tokens();
+    const std::vector<int> all = tiny_tokens(), tokens(all.begin(), all.begin() + 40);
     const auto last_logits = [&](const char* simd, int threads, size_t call) {
         SessionOptions options;
         options.simd = simd;
@@ -117,6 +92,7 @@ INSTANTIATE_TEST_SUITE_P(Types, TensorTypes, testing::ValuesIn(kAllTensorTypes),
                          [](const auto& info) { return std::string(tensor_traits(info.param).name); });
 
 TEST(TensorTypes, OthersAreRefusedByName) {
+    nlohmann::json names = nlohmann::json::array();
     for (const uint32_t type : {4u, 9u, 15u, 16u, 17u, 18u, 19u, 21u, 22u, 24u, 28u, 29u, 34u, 35u, 39u, 40u}) {
         GgufBuilder file;
         file.header(1, 0).tensor("output.weight", {256, 1}, type, 0).pad();
@@ -125,7 +101,9 @@ TEST(TensorTypes, OthersAreRefusedByName) {
         ASSERT_FALSE(open) << type;
         for (const std::string& part : {std::string("output.weight"), tensor_type_name(type), supported_tensor_types()})
             EXPECT_NE(open.error().message.find(part), std::string::npos) << open.error().message;
+        names.push_back(tensor_type_name(type));
     }
+    report_fact({{"kind", "refused tensor types"}, {"names", names}});
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "engine/formats/q4_0.h"
 #include "engine/formats/q8_0.h"
 #include "tests/engine/gguf_builder.h"
+#include "tests/engine/random_blocks.h"
 
 namespace strata {
 
@@ -19,6 +20,7 @@ using QkNorms = TinyModel::QkNorms;
 using Factors = TinyModel::Factors;
 
 // Sizes that no kernel is made for: heads of 80, 96 and 256, 1, 3, 7 and 8 queries to a key, and a vocabulary of 267.
+// One of each architecture has rows of whole blocks of 256, as K-quants want them.
 std::vector<TinyModel> list_of_models() {
     std::vector<TinyModel> all;
     all.reserve(64);  // references stay good
@@ -26,27 +28,28 @@ std::vector<TinyModel> list_of_models() {
 
     add({"llama-linear", "llama", 3, 96, 160, 6, 2, 80}).metadata = {{"rope.scaling.type", "linear"},
                                                                      {"rope.scaling.factor", 4.0f}};
-    TinyModel& factors = add({"llama-factors", "llama", 2, 128, 160, 8, 1, 96});
+    TinyModel& factors = add({"llama-factors", "llama", 2, 256, 256, 8, 1, 96});
     factors.factors = Factors::one_set;
     factors.biases = true;
     factors.tied = false;
 
-    add({"smollm3", "smollm3", 5, 128, 160, 4, 1, 64});
+    TinyModel& smollm3 = add({"smollm3", "smollm3", 5, 256, 256, 4, 1, 64});
 
     add({"qwen2", "qwen2", 2, 448, 192, 7, 1, 64}).biases = true;
-    TinyModel& yarn = add({"qwen2-yarn", "qwen2", 2, 320, 192, 4, 4, 80});
+    TinyModel& yarn = add({"qwen2-yarn", "qwen2", 2, 256, 256, 4, 4, 64});
     yarn.biases = true;
     yarn.metadata = {
         {"rope.scaling.type", "yarn"}, {"rope.scaling.factor", 4.0f}, {"rope.scaling.original_context_length", 128u}};
 
-    add({"qwen3", "qwen3", 3, 96, 160, 4, 2, 128}).qk_norms = QkNorms::heads;
+    TinyModel& qwen3 = add({"qwen3", "qwen3", 3, 256, 256, 4, 2, 128});
+    qwen3.qk_norms = QkNorms::heads;
 
-    TinyModel& gemma2 = add({"gemma2", "gemma2", 4, 128, 160, 6, 2, 96});
+    TinyModel& gemma2 = add({"gemma2", "gemma2", 4, 256, 256, 6, 2, 128});
     gemma2.norms = Norms::both;
     gemma2.metadata = {{"attention.sliding_window", uint32_t(kTinyWindow)},
                        {"attn_logit_softcapping", 4.0f},
                        {"final_logit_softcapping", 6.0f}};
-    TinyModel& gemma3 = add({"gemma3", "gemma3", 7, 96, 128, 4, 1, 256});
+    TinyModel& gemma3 = add({"gemma3", "gemma3", 7, 256, 256, 2, 1, 256});
     gemma3.norms = Norms::both;
     gemma3.qk_norms = QkNorms::heads;
     gemma3.metadata = {{"attention.sliding_window", uint32_t(kTinyWindow)},
@@ -58,23 +61,23 @@ std::vector<TinyModel> list_of_models() {
     mini.norms = gemma2.norms;
     mini.metadata = gemma2.metadata;
     // llama.cpp takes GELU from a table of half-precision numbers.
-    for (TinyModel* gemma : {&gemma2, &gemma3, &mini}) gemma->ffn_post_norm = 0.25f;
+    for (TinyModel* gemma : {&gemma2, &gemma3, &mini}) gemma->ffn_gain = 0.25f;
 
     TinyModel& phi3_long = add({"phi3-long", "phi3", 2, 384, 160, 4, 4, 96});
     phi3_long.rope_dim = 72;
     phi3_long.metadata = {{"rope.scaling.original_context_length", 128u}, {"rope.scaling.attn_factor", 1.19f}};
-    TinyModel& phi3_short = add({"phi3-short", "phi3", 2, 192, 160, 6, 2, 32});
+    TinyModel& phi3_short = add({"phi3-short", "phi3", 2, 256, 256, 8, 2, 32});
     for (TinyModel* phi3 : {&phi3_long, &phi3_short}) {
         phi3->fused = true;
         phi3->tied = false;
         phi3->factors = Factors::long_and_short;
     }
 
-    add({"granite", "granite", 2, 96, 160, 4, 1, 64}).metadata = {
+    add({"granite", "granite", 2, 256, 256, 4, 1, 64}).metadata = {
         {"embedding_scale", 3.0f}, {"residual_scale", 0.7f}, {"attention.scale", 0.2f}, {"logit_scale", 6.0f}};
 
     TinyModel& olmo2 = add({"olmo2", "olmo2", 2, 320, 160, 4, 4, 80});
-    TinyModel& olmo3 = add({"olmo2-window", "olmo2", 5, 256, 160, 4, 2, 64});
+    TinyModel& olmo3 = add({"olmo2-window", "olmo2", 5, 256, 256, 4, 2, 64});
     olmo3.metadata = {{"attention.sliding_window", uint32_t(kTinyWindow)},
                       {"rope.scaling.type", "yarn"},
                       {"rope.scaling.factor", 8.0f},
@@ -85,6 +88,8 @@ std::vector<TinyModel> list_of_models() {
         olmo->qk_norms = QkNorms::rows;
         olmo->tied = false;
     }
+    // More layers than two make much of llama.cpp's rounding of activations, most of all for Q6_K.
+    for (TinyModel* deep : {&smollm3, &qwen3, &olmo3}) deep->ffn_gain = 0.15f;
     return all;
 }
 
@@ -118,29 +123,21 @@ private:
     uint32_t state_[4] = {0, 0x9e3779b9u, 0x243f6a88u, 0xb7e15162u};
 };
 
+bool can_be_encoded(TensorType type) {
+    return type == TensorType::f32 || type == TensorType::f16 || type == TensorType::q8_0 || type == TensorType::q4_0;
+}
+
 std::string encode(TensorType type, const std::vector<float>& values) {
     const TensorTraits& traits = tensor_traits(type);
     CHECK(values.size() % size_t(traits.block_values) == 0);
     std::string bytes(values.size() / size_t(traits.block_values) * size_t(traits.block_bytes), '\0');
     auto* out = reinterpret_cast<uint8_t*>(bytes.data());
-    switch (type) {
-        case TensorType::f32:
-            std::memcpy(out, values.data(), bytes.size());
-            break;
-        case TensorType::f16:
-            for (size_t i = 0; i < values.size(); ++i) {
-                const uint16_t half = float_to_half(values[i]);
-                std::memcpy(out + 2 * i, &half, sizeof half);
-            }
-            break;
-        case TensorType::q8_0:
-            encode_q8_0(values.data(), out, int(values.size()));
-            break;
-        case TensorType::q4_0:
-            encode_q4_0(values.data(), out, int(values.size()));
-            break;
-        default:
-            CHECK(!"a type that tiny models are not made of");
+    if (type == TensorType::f32) std::memcpy(out, values.data(), bytes.size());
+    if (type == TensorType::q8_0) encode_q8_0(values.data(), out, int(values.size()));
+    if (type == TensorType::q4_0) encode_q4_0(values.data(), out, int(values.size()));
+    for (size_t i = 0; type == TensorType::f16 && i < values.size(); ++i) {
+        const uint16_t half = float_to_half(values[i]);
+        std::memcpy(out + 2 * i, &half, sizeof half);
     }
     return bytes;
 }
@@ -155,7 +152,8 @@ struct Tensor {
 // The tensors, in the order of the file, which is also that of the random numbers.
 class Tensors {
 public:
-    Tensors(const TinyModel& model, TensorType type) : m_(model), type_(type), random_(model.name) {
+    Tensors(const TinyModel& model, TensorType type, TypedPart part)
+        : m_(model), type_(type), part_(part), random_(model.name) {
         const int64_t d = m_.d_model;
         matrix("token_embd.weight", d, kVocabulary, 0.3f);
         for (int layer = 0; layer < m_.layers; ++layer) add_layer("blk." + std::to_string(layer) + ".");
@@ -178,10 +176,19 @@ private:
         matrix(name, cols, rows, gain / std::sqrt(float(cols)));
     }
     void matrix(const std::string& name, int64_t cols, int64_t rows, float deviation) {
-        all_.push_back({name, cols, rows, type_, encode(type_, random_.numbers(cols * rows, 0, deviation))});
+        const bool typed = part_ == TypedPart::matrices || name == "token_embd.weight";
+        const TensorType type = typed ? type_ : TensorType::f32;
+        all_.push_back({name, cols, rows, type, weights(type, cols * rows, deviation)});
     }
     void vector(const std::string& name, int64_t n, float mean, float deviation) {
         all_.push_back({name, n, 0, TensorType::f32, encode(TensorType::f32, random_.numbers(n, mean, deviation))});
+    }
+
+    std::string weights(TensorType type, int64_t n, float deviation) {
+        if (can_be_encoded(type) && !m_.any_blocks) return encode(type, random_.numbers(n, 0, deviation));
+        std::mt19937 rng(random_.word());
+        const auto blocks = random_blocks(type, size_t(n), double(deviation), rng);
+        return {blocks.begin(), blocks.end()};
     }
 
     // Queries and keys are large enough for attention to prefer some positions clearly.
@@ -212,12 +219,13 @@ private:
         if (before) vector(prefix + "ffn_norm.weight", d, 1, 0.3f);
         if (!m_.fused) projection(prefix + "ffn_gate.weight", d, m_.d_ffn);
         projection(prefix + "ffn_up.weight", d, m_.fused ? 2 * m_.d_ffn : m_.d_ffn);
-        projection(prefix + "ffn_down.weight", m_.d_ffn, d);
-        if (after) vector(prefix + "post_ffw_norm.weight", d, m_.ffn_post_norm, 0.3f * m_.ffn_post_norm);
+        projection(prefix + "ffn_down.weight", m_.d_ffn, d, after ? 1 : m_.ffn_gain);
+        if (after) vector(prefix + "post_ffw_norm.weight", d, m_.ffn_gain, 0.3f * m_.ffn_gain);
     }
 
     const TinyModel& m_;
     TensorType type_;
+    TypedPart part_;
     Random random_;
     std::vector<Tensor> all_;
 };
@@ -276,8 +284,29 @@ const TinyModel* find_tiny_model(std::string_view name) {
     return found == all.end() ? nullptr : &*found;
 }
 
-std::string make_tiny_model(const TinyModel& model, TensorType type) {
-    const Tensors tensors(model, type);
+const TinyModel& tensor_types_model() {
+    static const TinyModel model = [] {
+        TinyModel m{"tensor-types", "llama", 2, 256, 512, 4, 2, 64};
+        m.tied = false;
+        m.any_blocks = true;
+        return m;
+    }();
+    return model;
+}
+
+std::vector<TensorType> golden_types_of(const TinyModel& model) {
+    std::vector<TensorType> types;
+    for (const TensorType type :
+         {TensorType::f32, TensorType::q8_0, TensorType::q4_0, TensorType::q4_k, TensorType::q5_k, TensorType::q6_k}) {
+        const int block = tensor_traits(type).block_values;
+        if (model.d_model % block == 0 && model.d_ffn % block == 0 && model.heads * model.head_dim % block == 0)
+            types.push_back(type);
+    }
+    return types;
+}
+
+std::string make_tiny_model(const TinyModel& model, TensorType type, TypedPart part) {
+    const Tensors tensors(model, type, part);
     const Metadata metadata = metadata_of(model);
     GgufBuilder file;
     file.header(tensors.all().size(), 2 + metadata.size() + kVocabularyKeys);

@@ -1,5 +1,6 @@
-// Tiny models with random weights, one for each architecture and for what can be scaled, made from a seed: the same
-// bytes on every machine. tests/golden/architectures holds what llama.cpp computes with them.
+// Tiny models with random weights, one for each architecture and for what can be scaled, and one for every tensor type,
+// made from a seed: the same bytes on every machine. tests/golden/{architectures,tensor_types} holds what llama.cpp
+// computes with them.
 #pragma once
 #include <span>
 #include <string>
@@ -27,8 +28,9 @@ struct TinyModel {
     bool tied = true;     // no output.weight
     int rope_dim = 0;     // 0: head_dim
     Factors factors = Factors::none;
-    float ffn_post_norm = 1;                                   // about the size of that weight
+    float ffn_gain = 1;                                        // how much of the feed forward is added
     std::vector<std::pair<std::string, Value>> metadata = {};  // keys behind "ARCHITECTURE."
+    bool any_blocks = false;  // blocks that no quantiser would make, also of types that we can quantise to
 };
 
 constexpr int kTinyContext = 512;  // trained length
@@ -38,8 +40,20 @@ constexpr int kTinyTokens = 300;   // beyond the window, and beyond a chunk of p
 const std::vector<TinyModel>& tiny_models();
 const TinyModel* find_tiny_model(std::string_view name);  // nullptr: not there
 
-// A whole GGUF file whose matrices are of that type (its rows must be whole blocks). CHECKs that the type can be made.
-std::string make_tiny_model(const TinyModel& model, TensorType type);
+const TinyModel& tensor_types_model();  // any type fits its rows; not in the list
+
+// What is of the type in question; the other matrices are F32.
+enum class TypedPart {
+    matrices,   // all of them: kernels, whose activations llama.cpp rounds in its own way
+    embedding,  // the token embedding alone: decoding, which must be exact
+};
+inline const char* name_of(TypedPart part) { return part == TypedPart::matrices ? "matrices" : "embedding"; }
+
+// A whole GGUF file. Rows must be whole blocks.
+std::string make_tiny_model(const TinyModel& model, TensorType type, TypedPart part = TypedPart::matrices);
+
+// The types of weights that a model of the list has golden logits for: those whose blocks fit its rows.
+std::vector<TensorType> golden_types_of(const TinyModel& model);
 
 std::vector<int> tiny_tokens();  // (kTinyTokens)
 

@@ -8,6 +8,7 @@
 #include "engine/tokenizer/byte_level.h"
 #include "engine/tokenizer/pre_tokenizer.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "tests/engine/facts.h"
 #include "tests/engine/generated_texts.h"
 #include "tests/engine/test_files.h"
 
@@ -75,13 +76,15 @@ private:
     }
 };
 
-void expect_digests(const Tokenizer& tokenizer, const json& expected, const std::string& name) {
+// Also counts the texts that are identical, as plain text and with special tokens.
+json expect_digests(const Tokenizer& tokenizer, const json& expected, const std::string& name) {
     static const GeneratedTexts generated;
+    json counts = {{"name", name}};
     for (const auto& [key, special] :
          {std::pair{"as_text", SpecialTokens::as_text}, {"parsed", SpecialTokens::parse}}) {
         const auto digests = split(expected[key]);
-        ASSERT_GE(digests.size(), 10u);
-        int different = 0;
+        EXPECT_GE(digests.size(), 10u);
+        uint32_t different = 0;
         for (uint32_t block = 0; block < digests.size(); ++block) {
             const auto encode = [&, special = special](const std::string& text) {
                 return tokenizer.encode(text, special);
@@ -89,20 +92,26 @@ void expect_digests(const Tokenizer& tokenizer, const json& expected, const std:
             if (generated.digest(block, encode) == digests[block]) continue;
             if (++different == 1) ADD_FAILURE() << name << ", " << key << ": block " << block << " differs";
         }
-        EXPECT_EQ(different, 0) << "blocks of " << digests.size() << " that differ: " << name << ", " << key;
+        EXPECT_EQ(different, 0u) << "blocks of " << digests.size() << " that differ: " << name << ", " << key;
+        const auto all = uint32_t(digests.size());
+        counts[key] = {{"texts", all * GeneratedTexts::kTextsPerBlock},
+                       {"identical", (all - different) * GeneratedTexts::kTextsPerBlock}};
     }
+    return counts;
 }
 
 TEST(TokenizerGolden, EveryPreTokenizerCutsAsLlamaCppDoes) {
     const json trained = read_golden("synthetic.json"), golden = read_golden("synthetic.digests.json");
     std::set<std::string> tested;
+    json counts = json::array();
     for (const auto& result : golden["results"]) {
         const std::string name = result["name"];
         if (name.substr(0, 5) == "llama" && find_pre_tokenizer(name) == nullptr) continue;  // SentencePiece
         const SyntheticVocabulary synthetic(trained, name);
         const auto tokenizer = Tokenizer::open(synthetic.vocabulary);
         ASSERT_TRUE(tokenizer) << name << ": " << tokenizer.error().message;
-        expect_digests(*tokenizer, result, name);
+        counts.push_back(expect_digests(*tokenizer, result, name));
+        counts.back()["grammar"] = int(find_pre_tokenizer(name)->grammar);
         tested.insert(name);
     }
     std::string names;
@@ -110,10 +119,12 @@ TEST(TokenizerGolden, EveryPreTokenizerCutsAsLlamaCppDoes) {
         if (tested.count(result["name"])) names += (names.empty() ? "" : ", ") + result["name"].get<std::string>();
     }
     EXPECT_EQ(names, known_pre_tokenizers());  // none is known that has not been compared
+    report_fact({{"kind", "pre-tokenizers"}, {"texts", counts}});
 }
 
 TEST(TokenizerGolden, SentencePieceMergesAsLlamaCppDoes) {
     const json trained = read_golden("synthetic.json"), golden = read_golden("synthetic.digests.json");
+    json counts = json::array();
     for (const bool add_space_prefix : {true, false}) {
         const std::string name = add_space_prefix ? "llama" : "llama without space";
         const SyntheticVocabulary synthetic(trained, add_space_prefix);
@@ -122,11 +133,48 @@ TEST(TokenizerGolden, SentencePieceMergesAsLlamaCppDoes) {
         bool found = false;
         for (const auto& result : golden["results"]) {
             if (result["name"] != name) continue;
-            expect_digests(*tokenizer, result, name);
+            counts.push_back(expect_digests(*tokenizer, result, name));
             found = true;
         }
         EXPECT_TRUE(found) << name;
     }
+    report_fact({{"kind", "SentencePiece"}, {"texts", counts}});
+}
+
+// Those that llama.cpp knows and the engine does not: the message says which it is, and what to do.
+TEST(TokenizerGolden, OtherPreTokenizersAreRefusedByName) {
+    const json trained = read_golden("synthetic.json");
+    const std::vector<std::string> names = {"afmoe",
+                                            "chameleon",
+                                            "exaone-moe",
+                                            "gemma4",
+                                            "granite-embed-multi-311m",
+                                            "granite-embed-multi-97m",
+                                            "jais-2",
+                                            "jina-de",
+                                            "jina-es",
+                                            "jina-v1-en",
+                                            "jina-v2-code",
+                                            "jina-v2-de",
+                                            "jina-v2-es",
+                                            "kimi-k2",
+                                            "modern-bert",
+                                            "roberta-bpe",
+                                            "sarvam-moe",
+                                            "superbpe",
+                                            "tiny_aya",
+                                            "youtu"};
+    std::string message;
+    for (const std::string& name : names) {
+        const SyntheticVocabulary synthetic(trained, name);
+        const auto tokenizer = Tokenizer::open(synthetic.vocabulary);
+        ASSERT_FALSE(tokenizer) << name;
+        EXPECT_EQ(tokenizer.error().code, ErrorCode::unsupported_tokenizer);
+        message = tokenizer.error().message;
+        EXPECT_EQ(message.find("the pre-tokenizer \"" + name + "\" is not supported"), 0u) << message;
+        EXPECT_NE(message.find("choose a model"), std::string::npos) << message;
+    }
+    report_fact({{"kind", "refused pre-tokenizers"}, {"names", names}, {"message", message}});
 }
 
 class GeneratedTextsOf : public testing::TestWithParam<const char*> {};
@@ -143,7 +191,7 @@ TEST_P(GeneratedTextsOf, AreEncodedAsByLlamaCpp) {
     bool found = false;
     for (const auto& result : golden["results"]) {
         if (result["vocabulary"] != std::string("ggml-vocab-") + GetParam() + ".gguf") continue;
-        expect_digests(*tokenizer, result, GetParam());
+        report_fact({{"kind", "vocabulary"}, {"texts", expect_digests(*tokenizer, result, GetParam())}});
         found = true;
     }
     EXPECT_TRUE(found);

@@ -11,6 +11,7 @@
 #include "engine/tokenizer/byte_level.h"
 #include "engine/tokenizer/pre_tokenizer.h"
 #include "engine/tokenizer/unicode.h"
+#include "tests/engine/facts.h"
 #include "tests/engine/gguf_builder.h"
 #include "tests/engine/small_vocabularies.h"
 #include "tests/engine/test_files.h"
@@ -80,7 +81,9 @@ TEST_P(VocabularyVectors, AreIdentical) {
     if (!std::filesystem::exists(path)) GTEST_SKIP() << "the vocabularies are not in ../shared/data/vocab";
     const OpenFile opened(path);
     ASSERT_TRUE(opened.tokenizer) << opened.tokenizer.error().message;
-    expect_golden(*opened.tokenizer, path + ".inp", path + ".out", SpecialTokens::as_text, 46);
+    constexpr size_t kTexts = 46;
+    expect_golden(*opened.tokenizer, path + ".inp", path + ".out", SpecialTokens::as_text, kTexts);
+    if (!HasFailure()) report_fact({{"kind", "vectors"}, {"name", GetParam()}, {"texts", kTexts}});
 }
 
 INSTANTIATE_TEST_SUITE_P(Tokenizer, VocabularyVectors,
@@ -404,7 +407,8 @@ TEST(Tokenizer, VocabulariesThatCannotBeUsedAreErrors) {
     constexpr ErrorCode kCorrupt = ErrorCode::corrupt_file, kUnsupported = ErrorCode::unsupported_tokenizer;
     expect_error(changed(bpe.vocabulary, [](V& v) { v.model = "t5"; }), kUnsupported, "\"t5\"");
     expect_error(changed(bpe.vocabulary, [](V& v) { v.pre_tokenizer = "tekken9"; }), kUnsupported, "\"tekken9\"");
-    expect_error(changed(bpe.vocabulary, [](V& v) { v.pre_tokenizer = "x"; }), kUnsupported, "known are gpt-2, phi-2");
+    expect_error(changed(bpe.vocabulary, [](V& v) { v.pre_tokenizer = "x"; }), kUnsupported,
+                 "supported are gpt-2, phi-2");
     expect_error(changed(bpe.vocabulary, [](V& v) { v.pre_tokenizer = ""; }), kUnsupported, "names no pre-tokenizer");
     expect_error(changed(bpe.vocabulary, [](V& v) { v.merges.clear(); }), kCorrupt, "no merges");
     expect_error(changed(bpe.vocabulary, [](V& v) { v.merges[1] = "ab"; }), kCorrupt, "merge 1");

@@ -24,6 +24,15 @@ test('there are families, and none refuses anything', () => {
   expect(cases.length).toBe(Object.keys(templates).length * Object.keys(conversations).length);
 });
 
+test('every template says where it is from, and docs/models.md has its numbers', () => {
+  const sources = JSON.parse(golden('sources.json')) as Record<string, unknown>;
+  expect(Object.keys(sources).sort()).toEqual(Object.keys(templates).sort());
+  const document = readFileSync(new URL('../../docs/models.md', import.meta.url), 'utf8');
+  const n = Object.keys(conversations).length;
+  for (const name of Object.keys(templates))
+    expect(document).toMatch(new RegExp(`\n\\| \`${name}\`.* ${n} of ${n} \\|`));
+});
+
 describe.each(cases)('$family: $conversation', ({ family, conversation }) => {
   const { bos, eos, conversations: rendered } = templates[family]!;
   const special = [bos, eos, '<|im_start|>', '<|im_end|>', '<|end|>', '<think>', '</think>', '[INST]'];

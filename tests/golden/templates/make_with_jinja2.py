@@ -11,13 +11,15 @@ import json
 import os
 
 import jinja2
-from jinja2.ext import loopcontrols
+import jinja2.nodes
+from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TODAY = datetime.datetime(2026, 1, 5, 12)
 TOKENS = {
     "llama-3": ("<|begin_of_text|>", "<|eot_id|>"),
+    "llama-3.1": ("<|begin_of_text|>", "<|eot_id|>"),
     "llama-3.2": ("<|begin_of_text|>", "<|eot_id|>"),
     "gemma": ("<bos>", "<eos>"),
     "gemma-3": ("<bos>", "<eos>"),
@@ -27,12 +29,23 @@ TOKENS = {
 }
 
 
+class Generation(Extension):
+    """What the library marks as generated: printed as it is."""
+
+    tags = {"generation"}
+
+    def parse(self, parser):
+        lineno = next(parser.stream).lineno
+        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+        return jinja2.nodes.Scope(body, lineno=lineno)
+
+
 def refuse(message):
     raise jinja2.exceptions.TemplateError(message)
 
 
 def compile_template(source):
-    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation])
     env.filters["tojson"] = lambda x, indent=None: json.dumps(x, ensure_ascii=False, indent=indent)
     env.globals["raise_exception"] = refuse
     env.globals["strftime_now"] = TODAY.strftime
@@ -74,7 +87,8 @@ def render(template, messages, bos, eos):
             )
         except jinja2.exceptions.TemplateError:
             continue
-        if all(message["content"].strip() in text for message in attempt if message["role"] == "system"):
+        words = [message["content"] for message in attempt if message["role"] == "system"]
+        if all(word.replace("/no_think", "").strip() in text for word in words):
             return {"text": text, "adapted": adapted} if adapted else {"text": text}
     return {"refused": True}
 
