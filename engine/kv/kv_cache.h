@@ -1,6 +1,7 @@
 // The memory of a conversation: for every position, layer and KV head one key and one value row. Nothing that a later
-// query can see is ever dropped: layers with a window let go of what lies before it. It is of one of two kinds: tiles in tiers (engine/kv/tile_cache.h), or rows in a format, the memory of other
-// engines, for comparison. The rest of this file is about rows.
+// query can see is ever dropped: layers with a window let go of what lies before it. It is of one of two kinds: tiles
+// in tiers (engine/kv/tile_cache.h), or rows in a format, the memory of other engines, for comparison. The rest of this
+// file is about rows.
 //
 // The newest rows are exact (FP32, the window), older ones are kept in a row format. What a query sees depends on
 // positions alone: the query at t sees the keys p > t - key_window exact and the older ones encoded, whatever the

@@ -64,7 +64,7 @@ struct KvTier {
 struct KvStats {
     std::string policy;
     int64_t positions = 0;
-    uint64_t bytes = 0;       // allocated: the sum of all tiers, kept_bytes and spare_bytes
+    uint64_t bytes = 0;  // allocated: the sum of all tiers, kept_bytes and spare_bytes
     // What a plain FP16 cache of as many positions would take, without slack. It too keeps only what layers with a
     // window can see, as llama.cpp's does: positions that no engine need keep are no saving.
     uint64_t bytes_fp16 = 0;

@@ -8,8 +8,8 @@ namespace strata {
 // The shape of a model's keys and values.
 struct KvShape {
     int n_layers, n_kv_heads, head_dim;
-    int window = 0;                         // how many positions a query of a windowed layer sees, itself included
-    std::vector<uint8_t> windowed = {};     // (n_layers) 1: such a layer; empty: none is
+    int window = 0;                      // how many positions a query of a windowed layer sees, itself included
+    std::vector<uint8_t> windowed = {};  // (n_layers) 1: such a layer; empty: none is
 
     int window_of(int layer) const { return !windowed.empty() && windowed[size_t(layer)] != 0 ? window : 0; }
     int n_windowed() const {

@@ -21,7 +21,9 @@ constexpr int key_bits(Tier tier) {
 constexpr int value_bits(Tier tier) {
     return tier == Tier::exact ? 32 : tier == Tier::k4v4 ? 4 : tier <= Tier::k3v3 ? 3 : 2;
 }
-constexpr int bits_of_side(TileSide side, Tier tier) { return side == TileSide::keys ? key_bits(tier) : value_bits(tier); }
+constexpr int bits_of_side(TileSide side, Tier tier) {
+    return side == TileSide::keys ? key_bits(tier) : value_bits(tier);
+}
 constexpr Tier coarser(Tier a, Tier b) { return a > b ? a : b; }
 
 Tier finest_tier(KvPreset preset);

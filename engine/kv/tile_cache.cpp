@@ -77,7 +77,8 @@ uint64_t TileCache::fixed_bytes() const {
     uint64_t bytes = sink_bytes() + 2 * kExactTiles * record_bytes();
     for (const TileGroup& group : groups_) {
         constexpr int64_t kFar = int64_t(1) << 32;  // a tile so late that a window does not reach the first one
-        bytes += 2 * uint64_t(std::min<int64_t>(kExactTiles, kFar - group.first_visible(kFar) + 1)) * group.exact_bytes();
+        bytes +=
+            2 * uint64_t(std::min<int64_t>(kExactTiles, kFar - group.first_visible(kFar) + 1)) * group.exact_bytes();
     }
     return bytes;
 }
@@ -503,8 +504,7 @@ bool all_finite(const float* values, size_t n) {
     return true;
 }
 
-constexpr const char* kNoRoom =
-    "the snapshot needs more memory than there is. Nothing was changed; close other tabs";
+constexpr const char* kNoRoom = "the snapshot needs more memory than there is. Nothing was changed; close other tabs";
 constexpr int kHasExact = 1, kIsSealed = 2, kIsThawed = 4, kIsHeld = 8;  // the last one: of each group
 
 }  // namespace

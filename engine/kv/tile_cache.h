@@ -138,7 +138,7 @@ private:
     std::vector<Place> places_;        // (n_layers)
     std::unique_ptr<float[]> sinks_;   // (2 sides, n_layers, n_kv_heads, kSinkPositions, head_dim)
     std::vector<Tile> tiles_;          // those prepared: all positions before end_, and those reserved
-    int64_t end_ = 0;                 // positions written
+    int64_t end_ = 0;                  // positions written
     int64_t turn_begin_ = 0;
     int64_t last_coarsening_ = 0;  // the position at which a tile was demoted last
     struct Scratch {

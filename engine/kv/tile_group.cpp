@@ -60,13 +60,13 @@ void TileGroup::give_back_pages(int64_t tile) {
 void TileGroup::keep_pages(int64_t tile, Tier tier) {
     for (const TileSide side : kTileSides) {
         const auto pages = std::span(parts_[size_t(tile)].pages[side_index(side)]);
-        for (Page& page : pages.subspan(size_t(tile_pages(bits_of_side(side, tier))))) pool_of(side).give_back(std::move(page));
+        for (Page& page : pages.subspan(size_t(tile_pages(bits_of_side(side, tier)))))
+            pool_of(side).give_back(std::move(page));
     }
 }
 
 float* TileGroup::exact_rows(TileSide side, int64_t tile, int layer, int head) const {
-    const size_t index =
-        (side_index(side) * layers_.size() + size_t(layer)) * size_t(n_kv_heads_) + size_t(head);
+    const size_t index = (side_index(side) * layers_.size() + size_t(layer)) * size_t(n_kv_heads_) + size_t(head);
     return reinterpret_cast<float*>(part(tile).exact.get()) + index * kTilePositions * size_t(head_dim_);
 }
 

@@ -73,9 +73,7 @@ private:
     int n_heads_in_all() const { return int(layers_.size()) * n_kv_heads_; }
     size_t headers_bytes() const { return size_t(2 * n_heads_in_all() * tile_header_bytes(head_dim_)); }
     // Without guarded layers pages of both sides have one size, and one free list.
-    PagePool& pool_of(TileSide side) {
-        return side == TileSide::keys || n_guarded_ == 0 ? key_pool_ : value_pool_;
-    }
+    PagePool& pool_of(TileSide side) { return side == TileSide::keys || n_guarded_ == 0 ? key_pool_ : value_pool_; }
     template <class Group>  // const or not
     static auto pools_of(Group& g) {
         return std::array{&g.exact_pool_, &g.header_pool_, &g.key_pool_, &g.value_pool_};

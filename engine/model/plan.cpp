@@ -12,9 +12,9 @@ namespace strata {
 
 namespace {
 
-constexpr int64_t kMostValues = 1 << 22;  // keys of one token: fifty times those of the largest models
+constexpr int64_t kMostValues = 1 << 22;         // keys of one token: fifty times those of the largest models
 constexpr int64_t kLateTile = int64_t(1) << 32;  // no window reaches from here to the beginning
-constexpr uint64_t kTokenBytes = 160;     // of the tokenizer's tables, for each token: measured 90 to 150
+constexpr uint64_t kTokenBytes = 160;            // of the tokenizer's tables, for each token: measured 90 to 150
 
 std::unique_ptr<TileCache> empty_cache(const KvShape& shape, KvPreset preset) {
     KvOptions options;
@@ -70,9 +70,8 @@ int64_t MemoryPlan::tokens_within(KvPreset preset, uint64_t bytes) const {
     if (!each || bytes <= fixed) return 0;
     const double room = double(bytes - fixed), later = each->global + scratch_per_token;
     const double early = room / (later + each->windowed);
-    const double tokens = early <= double(windowed_tokens)
-                              ? early
-                              : (room - double(windowed_tokens) * each->windowed) / later;
+    const double tokens =
+        early <= double(windowed_tokens) ? early : (room - double(windowed_tokens) * each->windowed) / later;
     return int64_t(tokens) + kExactTiles * kTilePositions;
 }
 
