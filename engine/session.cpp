@@ -72,14 +72,12 @@ Result<const Kernels*> check_options(const ModelConfig& config, const SessionOpt
     return kernels;
 }
 
-KvShape kv_shape(const ModelConfig& c) { return {c.n_layers, c.n_kv_heads, c.head_dim}; }
-
 }  // namespace
 
 Result<std::unique_ptr<Session>> Session::open(const Model& model, const SessionOptions& options) {
     const auto kernels = check_options(model.config(), options);
     if (!kernels) return kernels.error();
-    auto cache = KvCache::create(kv_shape(model.config()), options.kv);
+    auto cache = KvCache::create(model.config().kv_shape(), options.kv);
     if (!cache) return cache.error();
     return std::unique_ptr<Session>(new Session(std::make_unique<Impl>(model, std::move(*cache), **kernels, options)));
 }
@@ -122,8 +120,7 @@ Result<bool> Session::truncate(int64_t n) {
         return Error{ErrorCode::invalid_argument,
                      "cannot go back to token " + std::to_string(n) + " of " + std::to_string(position())};
     if (n == position()) return true;
-    const TileCache* tiles = impl_->cache->tiles();
-    const int64_t start = tiles ? tiles->exact_start(n).value_or(n) : n;
+    const int64_t start = start_for(n);
     const auto exact = impl_->cache->truncate(start);
     if (!exact) return exact.error();
     const std::vector<int> again(impl_->tokens.begin() + start, impl_->tokens.begin() + n);
@@ -133,6 +130,8 @@ Result<bool> Session::truncate(int64_t n) {
     impl_->logits.clear();  // as promised, whichever way it went
     return *exact;
 }
+
+int64_t Session::start_for(int64_t n) const { return n >= position() ? position() : impl_->cache->start_for(n); }
 
 Status Session::set_memory(KvPreset preset, uint64_t budget_bytes) {
     TileCache* tiles = impl_->cache->tiles();
@@ -148,7 +147,7 @@ Status Session::set_memory(KvPreset preset, uint64_t budget_bytes) {
 namespace {
 
 constexpr char kSnapshotMagic[8] = {'S', 'T', 'R', 'A', 'T', 'A', 'K', 'V'};
-constexpr uint32_t kSnapshotVersion = 1;
+constexpr uint32_t kSnapshotVersion = 2;
 
 Error bad_snapshot(const std::string& what) {
     return {ErrorCode::corrupt_file, what + ". The conversation in memory is untouched"};
@@ -247,14 +246,14 @@ Result<std::unique_ptr<Session>> Session::restore(const Model& model, std::span<
     ByteReader in(snapshot.first(snapshot.size() - sizeof(uint64_t)), sizeof kSnapshotMagic);
     auto head = read_head(model, in);
     if (!head) return head.error();
-    auto tiles = TileCache::restore(kv_shape(model.config()), in);
+    auto tiles = TileCache::restore(model.config().kv_shape(), in);
     if (!tiles) return tiles.error();
     if (in.remaining() > 0 || (*tiles)->position() != int64_t(head->tokens.size()))
         return bad_snapshot("the snapshot is damaged: its tokens and its tiles do not belong together");
     SessionOptions saved = options;
     saved.distance_clamp = head->distance_clamp;
     const int visible_window = (*tiles)->visible_window();
-    auto cache = std::make_unique<KvCache>(kv_shape(model.config()), nullptr, std::move(*tiles), visible_window);
+    auto cache = std::make_unique<KvCache>(model.config().kv_shape(), nullptr, std::move(*tiles), visible_window);
     std::unique_ptr<Session> session(new Session(std::make_unique<Impl>(model, std::move(cache), **kernels, saved)));
     session->impl_->tokens = std::move(head->tokens);
     session->impl_->logits = std::move(head->logits);

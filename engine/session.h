@@ -50,8 +50,11 @@ public:
     // Forgets every position from n on. Returns true when what follows will be bit for bit what it would have been the
     // first time (always so from the last begin_turn() on; tokens between it and n are read again where that is what it
     // takes, and with a budget only if nothing was coarsened since); false when rows had left their exact window and
-    // are now seen at their compressed precision.
+    // are now seen at their compressed precision. Further back than that turn, layers with a window may have let go of
+    // what they saw at n: then all tokens are read again.
     Result<bool> truncate(int64_t n);
+    // How many of the first n tokens stay in memory when truncate(n) is called; the others are read again.
+    int64_t start_for(int64_t n) const;
 
     // Tiled memory only. Takes effect at once; makes memory coarser where it must, and finer never.
     // invalid_argument: row formats, or a budget below stats().least_budget_bytes; budget_full: the conversation does

@@ -61,6 +61,7 @@ val to_js(const KvStats& stats) {
     object.set("keptBytes", double(stats.kept_bytes));
     object.set("spareBytes", double(stats.spare_bytes));
     object.set("thawedPositions", double(stats.thawed_positions));
+    object.set("windowedBytes", double(stats.windowed_bytes));
     object.set("heapBytes", double(emscripten_get_heap_size()));
     return object;
 }
@@ -71,7 +72,8 @@ val to_js(const MemoryPlan& plan) {
         const auto& bytes = plan.bytes_per_token[size_t(preset)];
         if (!bytes) continue;
         val each = val::object();
-        each.set("bytesPerToken", *bytes);
+        each.set("bytesPerToken", bytes->global);
+        each.set("windowedBytes", bytes->windowed * double(plan.windowed_tokens));
         each.set("tokens", double(plan.tokens_within(preset, kTabBytes)));
         presets.set(kv_preset_name(preset), each);
     }
@@ -220,6 +222,9 @@ public:
         object.set("layers", config.n_layers);
         object.set("kvHeads", config.n_kv_heads);
         object.set("headDim", config.head_dim);
+        const KvShape shape = config.kv_shape();
+        object.set("windowedLayers", shape.n_windowed());
+        object.set("window", shape.n_windowed() > 0 ? shape.window : 0);
         object.set("vocabulary", config.n_vocab);
         object.set("identity", hexadecimal(model_->identity()));
         return object;
@@ -256,6 +261,7 @@ public:
     }
     val append(const val& ids) { return to_js(session_->append(emscripten::convertJSArrayToNumberVector<int>(ids))); }
     void begin_turn() { session_->begin_turn(); }
+    double start_for(double n) const { return double(session_->start_for(int64_t(n))); }
     val truncate(double n) {
         const auto exact = session_->truncate(int64_t(n));
         return exact ? val(*exact) : failure(exact.error());
@@ -387,6 +393,7 @@ EMSCRIPTEN_BINDINGS(engine) {
         .function("openSession", &Engine::open_session)
         .function("append", &Engine::append)
         .function("beginTurn", &Engine::begin_turn)
+        .function("startFor", &Engine::start_for)
         .function("truncate", &Engine::truncate)
         .function("setMemory", &Engine::set_memory)
         .function("save", &Engine::save)

@@ -48,7 +48,7 @@ export interface NativePlan {
   workingBytes: number;
   windowBytes: number;
   trainedLength: number;
-  presets: { [preset: string]: { bytesPerToken: number; tokens: number } | undefined };
+  presets: { [preset: string]: { bytesPerToken: number; windowedBytes: number; tokens: number } | undefined };
   tabBytes: number;
 }
 
@@ -80,6 +80,8 @@ export interface NativeEngine {
     layers: number;
     kvHeads: number;
     headDim: number;
+    windowedLayers: number;
+    window: number;
     vocabulary: number;
     identity: string;
   };
@@ -96,6 +98,8 @@ export interface NativeEngine {
   openSession(options: SessionOptions): Failure | undefined;
   append(ids: number[]): Failure | undefined;
   beginTurn(): void;
+  /** How many of the first tokens stay in memory when truncate(position) is called; the others are read again. */
+  startFor(position: number): number;
   /** Whether what follows will be bit for bit what it would have been the first time. */
   truncate(position: number): boolean | Failure;
   setMemory(preset: string, budgetBytes: number): Failure | undefined;
@@ -116,6 +120,7 @@ export interface NativeEngine {
     keptBytes: number;
     spareBytes: number;
     thawedPositions: number;
+    windowedBytes: number;
     heapBytes: number;
   };
   position(): number;

@@ -93,9 +93,15 @@ void print_plan(const MemoryPlan& plan) {
                 size_text(plan.window_bytes).c_str(), "preset", "bytes per token", "tokens that fit a tab");
     for (const KvPreset preset : kKvPresets) {
         const auto& bytes = plan.bytes_per_token[size_t(preset)];
-        std::printf("  %-12s %16s %22s\n", kv_preset_name(preset), bytes ? fixed(*bytes, 0).c_str() : "-",
+        std::printf("  %-12s %16s %22s\n", kv_preset_name(preset), bytes ? fixed(bytes->global, 0).c_str() : "-",
                     bytes ? std::to_string(plan.tokens_within(preset, kTabBytes)).c_str() : "-");
     }
+    const KvShape shape = plan.config.kv_shape();
+    if (shape.n_windowed() == 0) return;
+    const auto& quality = plan.bytes_per_token[size_t(KvPreset::quality)];
+    std::printf("  %d of %d layers see the last %d tokens only, and take at most %s more (quality)\n",
+                shape.n_windowed(), shape.n_layers, shape.window,
+                quality ? size_text(uint64_t(quality->windowed * double(plan.windowed_tokens))).c_str() : "-");
 }
 
 void print_memory(const Model& model) {

@@ -74,6 +74,11 @@ Json kv_json(const KvStats& stats) {
                  {"bytes_fp16", stats.bytes_fp16},
                  {"bytes_fp32", stats.bytes_fp32},
                  {"tiers", std::move(tiers)}};
+    if (stats.windowed_layers > 0) {
+        json["windowed_layers"] = stats.windowed_layers;
+        json["window"] = stats.window;
+        json["windowed_bytes"] = stats.windowed_bytes;
+    }
     if (!is_tiled(stats)) return json;
     json["budget_bytes"] = stats.budget_bytes > 0 ? Json(stats.budget_bytes) : Json();
     json["least_budget_bytes"] = stats.least_budget_bytes;
@@ -102,6 +107,9 @@ std::string kv_text(const KvStats& stats) {
             text += "  budget: " + size_text(stats.budget_bytes) + ", at least " + size_text(stats.least_budget_bytes) +
                     "\n";
     }
+    if (stats.windowed_layers > 0)
+        text += "  " + std::to_string(stats.windowed_layers) + " layers see the last " + std::to_string(stats.window) +
+                " tokens only: " + size_text(stats.windowed_bytes) + "\n";
     return text + "  memory: " + size_text(stats.bytes) + " for " + std::to_string(stats.positions) + " tokens (" +
            percent(stats.bytes, stats.bytes_fp16) + " of FP16, " + percent(stats.bytes, stats.bytes_fp32) +
            " of FP32)\n";

@@ -43,6 +43,7 @@ constexpr int kTilePositions = 64;
 constexpr int kMaxTilePages = 8;
 
 enum class TileSide { keys, values };
+constexpr TileSide kTileSides[] = {TileSide::keys, TileSide::values};
 
 constexpr bool tile_fits(int head_dim) { return head_dim >= 16 && head_dim <= kMaxTileHeadDim && head_dim % 16 == 0; }
 constexpr int tile_page_bytes(int head_dim) { return 8 * head_dim; }

@@ -68,7 +68,7 @@ private:
         int64_t position;
         float* out;
         // The oldest position that the query at t sees.
-        int64_t oldest_for(int64_t t) const { return layer.window > 0 && t >= layer.window ? t - layer.window + 1 : 0; }
+        int64_t oldest_for(int64_t t) const { return oldest_visible(layer.window, t); }
         int64_t first_block(int token) const;
     };
     // Some queries of a batch against one block of one KV head. Rows of scratch and partial: (tokens, group).

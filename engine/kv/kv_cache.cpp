@@ -84,10 +84,9 @@ bool KvSide::allocate_window() {
 bool KvSide::reserve(int64_t end) {
     const size_t pages = size_t(pages_for(encoded_for(end - 1)));
     const size_t before = slabs_[0].size();
-    const size_t slab_bytes = size_t(shape_.n_kv_heads) * kPagePositions * format_.row_bytes();
     for (auto& slabs : slabs_)
         while (slabs.size() < pages) {
-            std::unique_ptr<uint8_t[]> slab(new (std::nothrow) uint8_t[slab_bytes]);
+            std::unique_ptr<uint8_t[]> slab(new (std::nothrow) uint8_t[slab_bytes()]);
             if (!slab) {
                 for (auto& grown : slabs_) grown.resize(std::min(grown.size(), before));
                 return false;
@@ -97,19 +96,29 @@ bool KvSide::reserve(int64_t end) {
     return true;
 }
 
+void KvSide::let_go_of_unseen(int64_t newest) {
+    if (shape_.n_windowed() == 0) return;
+    const int64_t unseen = std::min(first_visible(newest), int64_t(slabs_[0].size()));
+    for (; unseen_pages_ < unseen; ++unseen_pages_)
+        for (int layer = 0; layer < shape_.n_layers; ++layer)
+            if (shape_.window_of(layer) > 0) slabs_[size_t(layer)][size_t(unseen_pages_)].reset();
+}
+
 void KvSide::write(int layer, int head, int64_t position, int n, const float* x) {
     const int d = shape_.head_dim;
     const int64_t stride = int64_t(shape_.n_kv_heads) * d;
     x += int64_t(head) * d;
     const int64_t encoded_end = encoded_for(position + n - 1);
+    const int64_t unseen = shape_.window_of(layer) > 0 ? unseen_pages_ * kPagePositions : 0;
+    const int64_t encoded_begin = std::max(n_encoded_, unseen);
     if (ring_pages_ == 0) {
-        for (int64_t p = n_encoded_; p < encoded_end; ++p)
+        for (int64_t p = encoded_begin; p < encoded_end; ++p)
             format_.encode(x + (p - position) * stride, encoded_row(layer, head, p));
         return;
     }
     float* page = ring_page(layer, head, position / kPagePositions);
     for (int i = 0; i < n; ++i) std::copy_n(x + i * stride, d, page + (position + i) % kPagePositions * d);
-    for (int64_t p = n_encoded_; p < encoded_end; ++p)
+    for (int64_t p = encoded_begin; p < encoded_end; ++p)
         format_.encode(ring_page(layer, head, p / kPagePositions) + p % kPagePositions * d,
                        encoded_row(layer, head, p));
 }
@@ -129,16 +138,18 @@ bool KvSide::truncate(int64_t end) {
     n_encoded_ = std::min(n_encoded_, end);
     // Rows of the window may be encoded already (they were older before): their slabs are kept, they are right.
     for (auto& slabs : slabs_) slabs.resize(std::min(slabs.size(), size_t(pages_for(n_encoded_))));
+    unseen_pages_ = std::min(unseen_pages_, int64_t(slabs_[0].size()));
     return exact;
 }
 
-// Restores the exact row of one position, in all layers and heads, from what is left of it.
+// Restores the exact row of one position, in all layers and heads that hold it, from what is left of it.
 void KvSide::thaw(int64_t position) {
     const int d = shape_.head_dim;
     std::vector<int8_t> q(static_cast<size_t>(d));
     std::vector<float> scales(static_cast<size_t>(d)), row(static_cast<size_t>(d));
     for (int layer = 0; layer < shape_.n_layers; ++layer)
         for (int head = 0; head < shape_.n_kv_heads; ++head) {
+            if (!slabs_[size_t(layer)][size_t(position / kPagePositions)]) continue;
             const float* decoded = format_.stage_floats(*find_kernels("scalar"), encoded_row(layer, head, position), 1,
                                                         q.data(), scales.data(), row.data());
             float* exact = ring_page(layer, head, position / kPagePositions) + position % kPagePositions * d;
@@ -166,8 +177,18 @@ uint8_t* KvSide::encoded_row(int layer, int head, int64_t position) {
 }
 
 uint64_t KvSide::encoded_bytes() const {
-    const uint64_t slab_bytes = uint64_t(shape_.n_kv_heads) * kPagePositions * uint64_t(format_.row_bytes());
-    return uint64_t(shape_.n_layers) * slabs_[0].size() * slab_bytes;
+    const uint64_t slabs = uint64_t(shape_.n_layers) * slabs_[0].size();
+    return (slabs - uint64_t(shape_.n_windowed()) * uint64_t(unseen_pages_)) * slab_bytes();
+}
+
+uint64_t KvSide::windowed_bytes() const {
+    const uint64_t windowed = uint64_t(shape_.n_windowed());
+    return windowed * (slabs_[0].size() - uint64_t(unseen_pages_)) * slab_bytes() +
+           exact_bytes() * windowed / uint64_t(shape_.n_layers);
+}
+
+uint64_t KvSide::slab_bytes() const {
+    return uint64_t(shape_.n_kv_heads) * kPagePositions * uint64_t(format_.row_bytes());
 }
 
 // ---- both sides ---------------------------------------------------------------------------------------------------
@@ -199,7 +220,12 @@ Result<std::unique_ptr<RowCache>> RowCache::create(const KvShape& shape, const K
 }
 
 Status RowCache::reserve(int64_t end) {
-    if (keys_.reserve(end) && values_.reserve(end)) return Done{};
+    const int64_t newest = (end - 1) / kPagePositions;
+    if (keys_.reserve(end) && values_.reserve(end)) {
+        keys_.let_go_of_unseen(newest);
+        values_.let_go_of_unseen(newest);
+        return Done{};
+    }
     const uint64_t per_position = uint64_t(shape_.n_layers) * shape_.n_kv_heads *
                                   uint64_t(keys_.format().row_bytes() + values_.format().row_bytes());
     return Error{ErrorCode::out_of_memory,
@@ -231,10 +257,8 @@ KvStats RowCache::stats() const {
     KvStats stats;
     stats.policy = options_.policy();
     stats.positions = position_;
-    const uint64_t values_per_position =
-        2ull * uint64_t(shape_.n_layers) * uint64_t(shape_.n_kv_heads) * uint64_t(shape_.head_dim);
-    stats.bytes_fp16 = values_per_position * 2 * uint64_t(position_);
-    stats.bytes_fp32 = values_per_position * 4 * uint64_t(position_);
+    describe_shape(shape_, stats);
+    stats.windowed_bytes = keys_.windowed_bytes() + values_.windowed_bytes();
 
     const SideRuns keys = runs_of(keys_, position_), values = runs_of(values_, position_);
     stats.bytes = keys.encoded.bytes + keys.exact.bytes + values.encoded.bytes + values.exact.bytes;

@@ -1,6 +1,7 @@
-// The memory of a conversation: for every position, layer and KV head one key and one value row. Nothing is ever
-// dropped. It is of one of two kinds: tiles in tiers (engine/kv/tile_cache.h), or rows in a format, the memory of other
-// engines, for comparison. The rest of this file is about rows.
+// The memory of a conversation: for every position, layer and KV head one key and one value row. Nothing that a later
+// query can see is ever dropped: layers with a window let go of what lies before it. It is of one of two kinds: tiles
+// in tiers (engine/kv/tile_cache.h), or rows in a format, the memory of other engines, for comparison. The rest of this
+// file is about rows.
 //
 // The newest rows are exact (FP32, the window), older ones are kept in a row format. What a query sees depends on
 // positions alone: the query at t sees the keys p > t - key_window exact and the older ones encoded, whatever the
@@ -41,6 +42,10 @@ public:
 
     // Allocates what positions up to `end` need; false when memory is out, and then nothing has changed.
     bool reserve(int64_t end);
+    // Lets layers with a window go of the pages that the queries of page `newest` and later ones do not see.
+    void let_go_of_unseen(int64_t newest);
+    // Whether those layers still hold what the query at t sees.
+    bool holds_all_for(int64_t t) const { return first_visible(t / kPagePositions) >= unseen_pages_; }
     // x (n, n_kv_heads, head_dim): the rows of positions [position, position + n) of one layer and head, which lie in
     // one page. Encodes those rows that the newest of these queries sees encoded.
     void write(int layer, int head, int64_t position, int n, const float* x);
@@ -52,9 +57,15 @@ public:
 
     uint64_t encoded_bytes() const;  // allocated
     uint64_t exact_bytes() const { return ring_values() * sizeof(float); }
+    uint64_t windowed_bytes() const;  // of both, those of layers with a window
 
 private:
     uint64_t ring_values() const;
+    uint64_t slab_bytes() const;
+    // The oldest page that a windowed layer's query of `page` sees.
+    int64_t first_visible(int64_t page) const {
+        return oldest_visible(shape_.window, page * kPagePositions) / kPagePositions;
+    }
     float* ring_page(int layer, int head, int64_t page);
     uint8_t* encoded_row(int layer, int head, int64_t position);
     void thaw(int64_t position);
@@ -65,6 +76,7 @@ private:
     int ring_pages_;                                              // 0 without a window
     std::unique_ptr<float[]> ring_;                               // (n_layers, ring_pages, n_kv_heads, 64, head_dim)
     std::vector<std::vector<std::unique_ptr<uint8_t[]>>> slabs_;  // (n_layers, pages): (n_kv_heads, 64, row_bytes)
+    int64_t unseen_pages_ = 0;                                    // windowed layers have let go of so many slabs
     int64_t end_ = 0;                                             // positions written
     int64_t n_encoded_ = 0;                                       // rows encoded, from the oldest
     int64_t ring_begin_ = 0;                                      // first position whose exact row the ring still holds
@@ -82,6 +94,7 @@ public:
     Status reserve(int64_t end);
     void write(int layer, int head, int n, const float* k, const float* v);
     void advance(int n);
+    int64_t start_for(int64_t n) const { return keys_.holds_all_for(n) && values_.holds_all_for(n) ? n : 0; }
     bool truncate(int64_t n);
     KvStats stats() const;
 
@@ -123,7 +136,10 @@ public:
     void write(int layer, int head, int n, const float* k, const float* v);
     // All layers and heads of n positions are written.
     void advance(int n);
-    // Forgets every position from n on. True: what follows is bit for bit as it was the first time.
+    // Where to truncate to, and read again from, in order to come back to n (engine/kv/tile_cache.h).
+    int64_t start_for(int64_t n) const { return tiles_ ? tiles_->start_for(n) : rows_->start_for(n); }
+    // Forgets every position from n on; n: equal to its start_for(). True: what follows is bit for bit as it was the
+    // first time.
     Result<bool> truncate(int64_t n);
 
     KvStats stats() const { return tiles_ ? tiles_->stats() : rows_->stats(); }

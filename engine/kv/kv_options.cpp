@@ -63,4 +63,17 @@ std::string KvOptions::policy() const {
     return text;
 }
 
+void describe_shape(const KvShape& shape, KvStats& stats) {
+    const uint64_t values = 2 * uint64_t(shape.n_kv_heads) * uint64_t(shape.head_dim);  // of a layer and position
+    stats.bytes_fp16 = 0;
+    for (int layer = 0; layer < shape.n_layers; ++layer) {
+        const int window = shape.window_of(layer);
+        const int64_t positions = window > 0 ? std::min<int64_t>(window, stats.positions) : stats.positions;
+        stats.bytes_fp16 += 2 * values * uint64_t(positions);
+    }
+    stats.bytes_fp32 = 2 * stats.bytes_fp16;
+    stats.windowed_layers = shape.n_windowed();
+    stats.window = stats.windowed_layers > 0 ? shape.window : 0;
+}
+
 }  // namespace strata

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/kv/kv_shape.h"
+
 namespace strata {
 
 // How one row (the key or value vector of one position, layer and KV head) is kept once it has left the window: the
@@ -62,17 +64,27 @@ struct KvTier {
 struct KvStats {
     std::string policy;
     int64_t positions = 0;
-    uint64_t bytes = 0;       // allocated: the sum of all tiers, kept_bytes and spare_bytes
-    uint64_t bytes_fp16 = 0;  // what a plain FP16 cache of as many positions would take, without slack
+    uint64_t bytes = 0;  // allocated: the sum of all tiers, kept_bytes and spare_bytes
+    // What a plain FP16 cache of as many positions would take, without slack. It too keeps only what layers with a
+    // window can see, as llama.cpp's does: positions that no engine need keep are no saving.
+    uint64_t bytes_fp16 = 0;
     uint64_t bytes_fp32 = 0;
     std::vector<KvTier> tiers;
+
+    // ---- models with a window in some layers
+    int windowed_layers = 0;
+    int window = 0;               // how many positions these see
+    uint64_t windowed_bytes = 0;  // of `bytes`, what is held for them
 
     // ---- tiles only
     uint64_t budget_bytes = 0;        // 0: none
     uint64_t least_budget_bytes = 0;  // the smallest budget that can be set
-    uint64_t kept_bytes = 0;          // exact rows that are kept so that the last turn can be taken back
+    uint64_t kept_bytes = 0;          // kept only so that the last turn can be taken back
     uint64_t spare_bytes = 0;         // free pages
     int64_t thawed_positions = 0;     // in the window, but restored from their compressed form
 };
+
+// Sets bytes_fp16, bytes_fp32 and what follows from the shape, for stats.positions.
+void describe_shape(const KvShape& shape, KvStats& stats);
 
 }  // namespace strata

@@ -35,19 +35,17 @@ Tier TierPolicy::tier_at(int64_t age) const {
     return kCoarsest;
 }
 
-uint64_t bytes_under(const TierPolicy& policy, std::span<const Tier> tiers,
-                     std::span<const uint64_t, kTiers> tile_bytes) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < tiers.size(); ++i)
-        bytes += tile_bytes[size_t(coarser(tiers[i], policy.tier_at(int64_t(tiers.size() - 1 - i))))];
-    return bytes;
+uint64_t bytes_under(const TierPolicy& policy, std::span<const Tier> tiers, const TileBytes& bytes) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < tiers.size(); ++i) {
+        const Tier tier = coarser(tiers[i], policy.tier_at(int64_t(tiers.size() - 1 - i)));
+        sum += (int64_t(i) < bytes.n_oldest ? bytes.oldest : bytes.others)[size_t(tier)];
+    }
+    return sum;
 }
 
-TierPolicy fit_tiers(Tier finest, std::span<const Tier> tiers, std::span<const uint64_t, kTiers> tile_bytes,
-                     uint64_t budget_bytes) {
-    const auto fits = [&](double fine) {
-        return bytes_under(TierPolicy(finest, fine), tiers, tile_bytes) <= budget_bytes;
-    };
+TierPolicy fit_tiers(Tier finest, std::span<const Tier> tiers, const TileBytes& bytes, uint64_t budget_bytes) {
+    const auto fits = [&](double fine) { return bytes_under(TierPolicy(finest, fine), tiers, bytes) <= budget_bytes; };
     double high = double(tiers.size());
     if (fits(high)) return TierPolicy(finest);
     double low = 0;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/formats/tile.h"
 #include "engine/kv/kv_options.h"
 
 namespace strata {
@@ -19,6 +20,9 @@ constexpr int key_bits(Tier tier) {
 }
 constexpr int value_bits(Tier tier) {
     return tier == Tier::exact ? 32 : tier == Tier::k4v4 ? 4 : tier <= Tier::k3v3 ? 3 : 2;
+}
+constexpr int bits_of_side(TileSide side, Tier tier) {
+    return side == TileSide::keys ? key_bits(tier) : value_bits(tier);
 }
 constexpr Tier coarser(Tier a, Tier b) { return a > b ? a : b; }
 
@@ -40,12 +44,16 @@ private:
     std::array<double, kTiers> ends_{};  // of each tier: the first age that is too old for it
 };
 
+// What a tile takes in each tier. Of the oldest tiles layers with a window keep nothing.
+struct TileBytes {
+    std::array<uint64_t, kTiers> oldest, others;
+    int64_t n_oldest = 0;
+};
+
 // The policy that keeps most: the largest fine_tiles with which the tiles fit `budget_bytes`. `tiers`: of all sealed
-// tiles now, oldest first; none becomes finer. `tile_bytes`: of a tile in each tier. With kCoarsest everywhere the
-// tiles may still not fit: bytes_under() tells.
-TierPolicy fit_tiers(Tier finest, std::span<const Tier> tiers, std::span<const uint64_t, kTiers> tile_bytes,
-                     uint64_t budget_bytes);
-uint64_t bytes_under(const TierPolicy& policy, std::span<const Tier> tiers,
-                     std::span<const uint64_t, kTiers> tile_bytes);
+// tiles now, oldest first; none becomes finer. With kCoarsest everywhere the tiles may still not fit: bytes_under()
+// tells.
+TierPolicy fit_tiers(Tier finest, std::span<const Tier> tiers, const TileBytes& bytes, uint64_t budget_bytes);
+uint64_t bytes_under(const TierPolicy& policy, std::span<const Tier> tiers, const TileBytes& bytes);
 
 }  // namespace strata

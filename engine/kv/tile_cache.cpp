@@ -12,9 +12,6 @@ namespace {
 int64_t tiles_for(int64_t positions) { return (positions + kTilePositions - 1) / kTilePositions; }
 
 size_t side_index(TileSide side) { return side == TileSide::values ? 1 : 0; }
-constexpr TileSide kSides[] = {TileSide::keys, TileSide::values};
-
-int bits_of_side(TileSide side, Tier tier) { return side == TileSide::keys ? key_bits(tier) : value_bits(tier); }
 
 // Heads that cannot be sealed can still be kept exact.
 Status check_head(const KvShape& shape, KvPreset preset, uint64_t budget_bytes) {
@@ -37,17 +34,16 @@ TileCache::TileCache(const KvShape& shape, const KvOptions& options)
       budget_bytes_(options.budget_bytes),
       visible_window_(options.visible_window),
       guarded_layers_(options.guarded_layers),
-      page_layer_(size_t(shape.n_layers)),
-      exact_pool_(size_t(2 * n_heads_in_all()) * kTilePositions * size_t(shape.head_dim) * sizeof(float)),
-      header_pool_(headers_bytes() +
-                   options.guarded_layers.size() * size_t(shape.n_kv_heads * kTilePositions * shape.head_dim)),
-      key_pool_(size_t((n_heads_in_all() - int(options.guarded_layers.size()) * shape.n_kv_heads) *
-                       tile_page_bytes(shape.head_dim))),
-      value_pool_(size_t(n_heads_in_all() * tile_page_bytes(shape.head_dim))) {
-    int next = 0;
-    for (int layer = 0; layer < shape.n_layers; ++layer) {
-        const bool guarded = std::binary_search(guarded_layers_.begin(), guarded_layers_.end(), layer);
-        page_layer_[size_t(layer)] = guarded ? -1 : next++;
+      places_(size_t(shape.n_layers)) {
+    for (const bool windowed : {false, true}) {
+        std::vector<int> layers, guarded;
+        for (int layer = 0; layer < shape.n_layers; ++layer) {
+            if ((shape.window_of(layer) > 0) != windowed) continue;
+            places_[size_t(layer)] = {int(groups_.size()), int(layers.size())};
+            layers.push_back(layer);
+            if (std::binary_search(guarded_layers_.begin(), guarded_layers_.end(), layer)) guarded.push_back(layer);
+        }
+        if (!layers.empty()) groups_.emplace_back(shape, std::move(layers), guarded);
     }
 }
 
@@ -70,8 +66,22 @@ Result<std::unique_ptr<TileCache>> TileCache::create(const KvShape& shape, const
 
 // ---- bytes
 
+uint64_t TileCache::slab_bytes() const {
+    uint64_t bytes = 0;
+    for (const TileGroup& group : groups_) bytes += group.exact_bytes();
+    return bytes;
+}
+
 // What a budget must hold before any sealed tile: the window, the exact rows kept for the last turn, the sinks.
-uint64_t TileCache::fixed_bytes() const { return 2 * kExactTiles * (slab_bytes() + sizeof(Tile)) + sink_bytes(); }
+uint64_t TileCache::fixed_bytes() const {
+    uint64_t bytes = sink_bytes() + 2 * kExactTiles * record_bytes();
+    for (const TileGroup& group : groups_) {
+        constexpr int64_t kFar = int64_t(1) << 32;  // a tile so late that a window does not reach the first one
+        bytes +=
+            2 * uint64_t(std::min<int64_t>(kExactTiles, kFar - group.first_visible(kFar) + 1)) * group.exact_bytes();
+    }
+    return bytes;
+}
 
 std::optional<Error> TileCache::refuse_budget(uint64_t budget_bytes) const {
     if (budget_bytes == 0 || budget_bytes >= least_budget_bytes()) return std::nullopt;
@@ -80,72 +90,45 @@ std::optional<Error> TileCache::refuse_budget(uint64_t budget_bytes) const {
                                                   mib(least_budget_bytes())};
 }
 
-std::array<uint64_t, kTiers> TileCache::tile_bytes() const {
-    std::array<uint64_t, kTiers> bytes{};
-    bytes[0] = slab_bytes() + sizeof(Tile);
-    for (int tier = 1; tier < kTiers; ++tier)
-        bytes[size_t(tier)] = header_pool_.page_bytes() + uint64_t(key_bits(Tier(tier))) * key_pool_.page_bytes() +
-                              uint64_t(value_bits(Tier(tier))) * value_pool_.page_bytes() + sizeof(Tile);
+// A budget counts what a turn may hold beside what is seen: a window of sealed tiles more, wherever the turn began, so
+// that tiers do not depend on turns. `begin` is the latest tile with that much.
+TileBytes TileCache::tile_bytes(int64_t newest_tile) const {
+    TileBytes bytes{};
+    bytes.oldest.fill(record_bytes());
+    bytes.others.fill(record_bytes());
+    for (const TileGroup& group : groups_) {
+        const bool windowed = group.window() > 0;
+        for (int tier = 0; tier < kTiers; ++tier) {
+            const uint64_t size = tier == 0 ? group.exact_bytes() : group.sealed_bytes(Tier(tier));
+            bytes.others[size_t(tier)] += size;
+            if (!windowed) bytes.oldest[size_t(tier)] += size;
+        }
+        if (!windowed) continue;
+        const int64_t begin = std::min(group.first_visible(newest_tile) - 1, newest_tile - kExactTiles);
+        bytes.n_oldest = begin < 0 ? 0 : group.first_visible(begin);
+    }
     return bytes;
 }
 
 uint64_t TileCache::allocated_bytes() const {
-    uint64_t bytes = sink_bytes() + tiles_.size() * sizeof(Tile);
-    for (const PagePool* pool : pools_of(*this)) bytes += pool->bytes();
+    uint64_t bytes = sink_bytes() + tiles_.size() * record_bytes();
+    for (const TileGroup& group : groups_) bytes += group.allocated_bytes();
     return bytes;
-}
-
-// The sealed form of a tile, as it is.
-uint64_t TileCache::tile_allocation(const Tile& tile) const {
-    return tile.sealed() ? tile_bytes()[size_t(tile.tier)] : 0;
 }
 
 // ---- addresses
 
-size_t TileCache::head_index(TileSide side, int layer, int head) const {
-    return (side_index(side) * size_t(shape_.n_layers) + size_t(layer)) * size_t(shape_.n_kv_heads) + size_t(head);
-}
-
-float* TileCache::exact_rows(TileSide side, Tile& tile, int layer, int head) const {
-    const size_t values = head_index(side, layer, head) * kTilePositions * size_t(shape_.head_dim);
-    return reinterpret_cast<float*>(tile.exact.get()) + values;
-}
-
 const float* TileCache::exact_rows(TileSide side, int64_t tile, int layer, int head) const {
-    return exact_rows(side, const_cast<Tile&>(tiles_[size_t(tile)]), layer, head);
-}
-
-const float* TileCache::sink_rows(TileSide side, int layer, int head) const {
-    return sinks_.get() + head_index(side, layer, head) * kSinkPositions * size_t(shape_.head_dim);
-}
-
-int64_t TileCache::page_offset(TileSide side, int layer, int head) const {
-    const int row = side == TileSide::keys ? page_layer_[size_t(layer)] : layer;
-    return row < 0 ? -1 : (int64_t(row) * shape_.n_kv_heads + head) * tile_page_bytes(shape_.head_dim);
-}
-
-TileView TileCache::view(TileSide side, const Tile& tile, int layer, int head) const {
-    TileView view{};
-    const size_t header =
-        (size_t(layer * shape_.n_kv_heads + head) * 2 + side_index(side)) * size_t(tile_header_bytes(shape_.head_dim));
-    view.header = tile.header.get() + header;
-    const int64_t offset = page_offset(side, layer, head);
-    if (offset < 0) {
-        const auto index =
-            std::lower_bound(guarded_layers_.begin(), guarded_layers_.end(), layer) - guarded_layers_.begin();
-        const uint8_t* rows =
-            tile.header.get() + headers_bytes() + (index * shape_.n_kv_heads + head) * kTilePositions * shape_.head_dim;
-        view.bits = 8;
-        for (int i = 0; i < tile_pages(8); ++i) view.pages[i] = rows + i * tile_page_bytes(shape_.head_dim);
-        return view;
-    }
-    view.bits = bits_of_side(side, tile.tier);
-    for (int i = 0; i < tile_pages(view.bits); ++i) view.pages[i] = tile.pages[side_index(side)][i].get() + offset;
-    return view;
+    return group_of(layer).exact_rows(side, tile, places_[size_t(layer)].index, head);
 }
 
 TileView TileCache::sealed_rows(TileSide side, int64_t tile, int layer, int head) const {
-    return view(side, tiles_[size_t(tile)], layer, head);
+    return group_of(layer).view(side, tile, places_[size_t(layer)].index, head, tiles_[size_t(tile)].tier);
+}
+
+const float* TileCache::sink_rows(TileSide side, int layer, int head) const {
+    const size_t index = (side_index(side) * size_t(shape_.n_layers) + size_t(layer)) * size_t(shape_.n_kv_heads);
+    return sinks_.get() + (index + size_t(head)) * kSinkPositions * size_t(shape_.head_dim);
 }
 
 // ---- growing
@@ -161,14 +144,19 @@ Status TileCache::prepare(int64_t tile, const Kernels& kernels, ThreadPool& pool
     const auto policy = plan(preset_, budget_bytes_, tile);
     if (!policy) return policy.error();
     if (const Status applied = apply(*policy, tile, kernels, pool); !applied) return applied.error();
-    Tile fresh;
-    fresh.exact = exact_pool_.take();
-    if (!fresh.exact)
+    bool complete = true;
+    for (TileGroup& group : groups_) {
+        group.resize(tile + 1);
+        complete = complete && group.take_exact(tile);
+    }
+    if (!complete) {
+        for (TileGroup& group : groups_) group.resize(tile);
         return Error{ErrorCode::out_of_memory,
                      "the memory of this conversation cannot grow beyond " + std::to_string(end_) +
                          " tokens: the next 64 need " + mib(slab_bytes()) +
                          ". Nothing was lost; set a memory budget, choose a smaller preset or close other tabs"};
-    tiles_.push_back(std::move(fresh));
+    }
+    tiles_.emplace_back().exact = true;
     return Done{};
 }
 
@@ -176,7 +164,7 @@ std::vector<Tier> TileCache::sealed_tiers(int64_t newest_tile) const {
     std::vector<Tier> tiers;
     for (int64_t j = 0; j <= newest_tile - kExactTiles; ++j) {
         const Tile& tile = tiles_[size_t(j)];
-        tiers.push_back(tile.sealed() ? tile.tier : Tier::exact);
+        tiers.push_back(tile.sealed ? tile.tier : Tier::exact);
     }
     return tiers;
 }
@@ -186,7 +174,7 @@ Result<TierPolicy> TileCache::plan(KvPreset preset, uint64_t budget_bytes, int64
     const Tier finest = finest_tier(preset);
     if (budget_bytes == 0) return TierPolicy(finest);
     const std::vector<Tier> tiers = sealed_tiers(newest_tile);
-    const auto bytes = tile_bytes();
+    const TileBytes bytes = tile_bytes(newest_tile);
     const uint64_t room = budget_bytes - fixed_bytes();
     const TierPolicy policy = fit_tiers(finest, tiers, bytes, room);
     const uint64_t needed = bytes_under(policy, tiers, bytes);
@@ -201,13 +189,14 @@ Result<TierPolicy> TileCache::plan(KvPreset preset, uint64_t budget_bytes, int64
 // Oldest first: what they free serves the younger ones.
 Status TileCache::apply(const TierPolicy& policy, int64_t newest_tile, const Kernels& kernels, ThreadPool& pool) {
     const int64_t youngest = newest_tile - kExactTiles;
+    let_go_of_unseen(newest_tile);
     for (int64_t j = 0; j <= youngest; ++j) {
-        Tile& tile = tiles_[size_t(j)];
-        const Tier now = tile.sealed() ? tile.tier : Tier::exact;
+        const Tile& tile = tiles_[size_t(j)];
+        const Tier now = tile.sealed ? tile.tier : Tier::exact;
         const Tier wanted = coarser(now, policy.tier_at(youngest - j));
         if (wanted == now) continue;
         if (j < youngest) last_coarsening_ = end_;
-        if (tile.sealed())
+        if (tile.sealed)
             demote(j, wanted, pool);
         else if (const Status sealed = seal(j, wanted, kernels, pool); !sealed)
             return sealed.error();
@@ -217,43 +206,53 @@ Status TileCache::apply(const TierPolicy& policy, int64_t newest_tile, const Ker
     return Done{};
 }
 
+// Exact rows for those of the tiles that have none, in all layers that hold them; false when memory is out, and then
+// nothing was taken.
+bool TileCache::take_exact(std::span<const int64_t> tiles) {
+    bool complete = true;
+    for (const int64_t j : tiles)
+        for (TileGroup& group : groups_) complete = complete && (!group.holds(j) || group.take_exact(j));
+    for (const int64_t j : tiles) {
+        for (TileGroup& group : groups_)
+            if (!complete) group.give_back_exact(j);
+        tiles_[size_t(j)].exact = complete;
+    }
+    return complete;
+}
+
 // Pages for a tile at a tier; false when memory is out, and then it has none.
-bool TileCache::take_pages(Tile& tile, Tier tier) {
-    tile.header = header_pool_.take();
-    bool complete = tile.header != nullptr;
-    for (const TileSide side : kSides)
-        for (int i = 0; i < tile_pages(bits_of_side(side, tier)) && complete; ++i) {
-            Page& page = tile.pages[side_index(side)][i];
-            page = pool_of(side).take();
-            complete = page != nullptr;
-        }
+bool TileCache::take_pages(int64_t tile, Tier tier) {
+    bool complete = true;
+    for (TileGroup& group : groups_) complete = complete && (!group.holds(tile) || group.take_pages(tile, tier));
+    tiles_[size_t(tile)].sealed = true;
+    tiles_[size_t(tile)].tier = tier;
     if (!complete) unseal(tile);
     return complete;
 }
 
 template <class Fn>
-void TileCache::for_each_head(ThreadPool& pool, Fn&& fn) const {
+void TileCache::for_each_head(int64_t tile, ThreadPool& pool, Fn&& fn) const {
     pool.for_rows(2 * n_heads_in_all(), 1, [&](int64_t begin, int64_t end, int thread) {
-        for (int64_t i = begin; i < end; ++i)
-            fn(kSides[i % 2], int(i / 2) / shape_.n_kv_heads, int(i / 2) % shape_.n_kv_heads, thread);
+        for (int64_t i = begin; i < end; ++i) {
+            const int layer = int(i / 2) / shape_.n_kv_heads, head = int(i / 2) % shape_.n_kv_heads;
+            if (group_of(layer).holds(tile)) fn(kTileSides[i % 2], layer, head, thread);
+        }
     });
 }
 
 Status TileCache::seal(int64_t index, Tier tier, const Kernels& kernels, ThreadPool& pool) {
-    Tile& tile = tiles_[size_t(index)];
-    if (!take_pages(tile, tier))
-        return Error{ErrorCode::out_of_memory, "memory is out: " + mib(tile_bytes()[size_t(tier)]) +
+    if (!take_pages(index, tier))
+        return Error{ErrorCode::out_of_memory, "memory is out: " + mib(tile_bytes(newest_tile()).others[size_t(tier)]) +
                                                    " are needed to compress the oldest exact tokens. Nothing was lost; "
                                                    "choose a smaller preset or close other tabs"};
-    tile.tier = tier;
     const int d = shape_.head_dim, masked = masked_rows(index);
     const size_t values = size_t(kTilePositions) * size_t(d);
     if (int(scratch_.size()) < pool.threads())
         scratch_.resize(size_t(pool.threads()), {std::vector<float>(values), std::vector<uint8_t>(values)});
-    for_each_head(pool, [&](TileSide side, int layer, int head, int thread) {
+    for_each_head(index, pool, [&](TileSide side, int layer, int head, int thread) {
         Scratch& scratch = scratch_[size_t(thread)];
-        const TileView to = view(side, tile, layer, head);
-        const float* rows = exact_rows(side, tile, layer, head);
+        const TileView to = sealed_rows(side, index, layer, head);
+        const float* rows = exact_rows(side, index, layer, head);
         uint8_t* header = const_cast<uint8_t*>(to.header);
         if (to.bits == 8)
             encode_tile_8bit(rows, d, masked, header, reinterpret_cast<int8_t*>(scratch.codes.data()));
@@ -265,51 +264,54 @@ Status TileCache::seal(int64_t index, Tier tier, const Kernels& kernels, ThreadP
 }
 
 void TileCache::demote(int64_t index, Tier tier, ThreadPool& pool) {
-    Tile& tile = tiles_[size_t(index)];
-    for_each_head(pool, [&](TileSide side, int layer, int head, int) {
-        const TileView from = view(side, tile, layer, head);
+    for_each_head(index, pool, [&](TileSide side, int layer, int head, int) {
+        const TileView from = sealed_rows(side, index, layer, head);
         const int to_bits = bits_of_side(side, tier);
         if (from.bits == 8 || from.bits == to_bits) return;
         demote_tile(side, const_cast<uint8_t* const*>(from.pages), shape_.head_dim, from.bits, to_bits);
     });
-    for (const TileSide side : kSides)
-        for (int i = tile_pages(bits_of_side(side, tier)); i < tile_pages(bits_of_side(side, tile.tier)); ++i)
-            pool_of(side).give_back(std::move(tile.pages[side_index(side)][i]));
-    tile.tier = tier;
+    for (TileGroup& group : groups_) group.keep_pages(index, tier);
+    tiles_[size_t(index)].tier = tier;
 }
 
-void TileCache::unseal(Tile& tile) {
-    header_pool_.give_back(std::move(tile.header));
-    for (const TileSide side : kSides)
-        for (Page& page : tile.pages[side_index(side)]) pool_of(side).give_back(std::move(page));
-    tile.tier = Tier::exact;
+void TileCache::unseal(int64_t index) {
+    for (TileGroup& group : groups_) group.give_back_pages(index);
+    tiles_[size_t(index)].sealed = false;
+    tiles_[size_t(index)].tier = Tier::exact;
 }
 
 bool TileCache::keeps_for_turn(int64_t tile) const {
     return tile >= first_exact_tile(turn_begin_) && tile <= turn_begin_ / kTilePositions;
 }
 
+// What no query of a tile from `newest_tile` on sees, nor the first one of the turn.
+void TileCache::let_go_of_unseen(int64_t newest_tile) {
+    const int64_t turn = turn_begin_ / kTilePositions;
+    for (TileGroup& group : groups_)
+        for (int64_t j = 0; j < group.first_visible(newest_tile); ++j)
+            if (j < group.first_visible(turn) || j > turn) group.let_go(j);
+}
+
 // Exact rows of sealed tiles are held only in the window and for the last turn.
 void TileCache::release_exact_rows(int64_t newest_tile) {
     for (int64_t j = 0; j <= newest_tile - kExactTiles; ++j) {
         Tile& tile = tiles_[size_t(j)];
-        if (!tile.sealed() || !tile.exact || keeps_for_turn(j)) continue;
-        exact_pool_.give_back(std::move(tile.exact));
-        tile.thawed = false;
+        if (!tile.sealed || !tile.exact || keeps_for_turn(j)) continue;
+        for (TileGroup& group : groups_) group.give_back_exact(j);
+        tile.exact = tile.thawed = false;
     }
 }
 
 void TileCache::trim() {
-    for (PagePool* pool : pools_of(*this)) pool->trim();
+    for (TileGroup& group : groups_) group.trim();
 }
 
 void TileCache::write(int layer, int head, int n, const float* k, const float* v) {
     const size_t d = size_t(shape_.head_dim), stride = d * size_t(shape_.n_kv_heads);
-    Tile& tile = tiles_[size_t(end_ / kTilePositions)];
     const float* rows[] = {k, v};
-    for (const TileSide side : kSides) {
+    for (const TileSide side : kTileSides) {
         const float* x = rows[side_index(side)] + size_t(head) * d;
-        float* to = exact_rows(side, tile, layer, head);
+        float* to = const_cast<float*>(exact_rows(side, end_ / kTilePositions, layer, head));
         float* sinks = const_cast<float*>(sink_rows(side, layer, head));
         for (int i = 0; i < n; ++i) {
             const int64_t position = end_ + i;
@@ -323,79 +325,79 @@ void TileCache::write(int layer, int head, int n, const float* k, const float* v
 
 void TileCache::begin_turn() {
     turn_begin_ = end_;
-    release_exact_rows(int64_t(tiles_.size()) - 1);
+    let_go_of_unseen(newest_tile());
+    release_exact_rows(newest_tile());
 }
 
-std::optional<int64_t> TileCache::exact_start(int64_t n) const {
+// Whether every layer holds what it sees from position n.
+bool TileCache::holds_all_for(int64_t n) const {
+    for (const TileGroup& group : groups_)
+        for (int64_t j = group.first_visible(n / kTilePositions); j < tiles_for(n); ++j)
+            if (!group.holds(j)) return false;
+    return true;
+}
+
+int64_t TileCache::start_for(int64_t n) const {
     const auto exact_at = [&](int64_t position) {
         for (int64_t j = first_exact_tile(position); j < tiles_for(position); ++j)
             if (!tiles_[size_t(j)].exact || tiles_[size_t(j)].thawed) return false;
-        return true;
+        return holds_all_for(position);
     };
     if (exact_at(n)) return n;
     if (turn_begin_ < n && exact_at(turn_begin_)) return turn_begin_;
-    return std::nullopt;
+    return holds_all_for(n) ? n : 0;
 }
 
 Result<bool> TileCache::truncate(int64_t n) {
     if (n >= end_) return true;
+    CHECK(holds_all_for(n));
     const int64_t first = first_exact_tile(n), tiles = tiles_for(n);
-    std::vector<Page> slabs;
+    std::vector<int64_t> frozen;
     for (int64_t j = first; j < tiles; ++j)
-        if (!tiles_[size_t(j)].exact) {
-            slabs.push_back(exact_pool_.take());
-            if (slabs.back()) continue;
-            for (Page& slab : slabs) exact_pool_.give_back(std::move(slab));
-            return Error{ErrorCode::out_of_memory, "going back to token " + std::to_string(n) + " needs " +
-                                                       mib(slab_bytes()) +
-                                                       " more than there is. Nothing was changed; close other tabs"};
-        }
-    for (int64_t j = tiles; j < int64_t(tiles_.size()); ++j) {
-        unseal(tiles_[size_t(j)]);
-        exact_pool_.give_back(std::move(tiles_[size_t(j)].exact));
-    }
+        if (!tiles_[size_t(j)].exact) frozen.push_back(j);
+    if (!take_exact(frozen))
+        return Error{ErrorCode::out_of_memory, "going back to token " + std::to_string(n) + " needs " +
+                                                   mib(frozen.size() * slab_bytes()) +
+                                                   " more than there is. Nothing was changed; close other tabs"};
+    for (TileGroup& group : groups_) group.resize(tiles);
     tiles_.resize(size_t(tiles));
+    for (const int64_t j : frozen) thaw(j);
     bool exact = last_coarsening_ <= n;
     for (int64_t j = first; j < tiles; ++j) {
-        Tile& tile = tiles_[size_t(j)];
-        if (!tile.exact) {
-            tile.exact = std::move(slabs.back());
-            slabs.pop_back();
-            thaw(j);
-        }
+        const Tile& tile = tiles_[size_t(j)];
         exact = exact && !tile.thawed;
         // A tile that goes on to be written, or whose rows are all exact, is sealed anew. A complete tile that was
         // thawed keeps its codes: rounding it twice would gain nothing.
         const bool complete = n >= (j + 1) * kTilePositions;
-        if (!tile.thawed || !complete) unseal(tile);
+        if (!tile.thawed || !complete) unseal(j);
     }
     end_ = n;
     turn_begin_ = std::min(turn_begin_, n);
     last_coarsening_ = std::min(last_coarsening_, n);
-    release_exact_rows(int64_t(tiles_.size()) - 1);
+    let_go_of_unseen(newest_tile());
+    release_exact_rows(newest_tile());
     trim();
     return exact;
 }
 
-// Restores the exact rows of a tile, in all layers and heads, from what is left of them.
+// Restores the exact rows of a tile, in all layers and heads that hold it, from what is left of them.
 void TileCache::thaw(int64_t index) {
-    Tile& tile = tiles_[size_t(index)];
     const int d = shape_.head_dim;
     for (int layer = 0; layer < shape_.n_layers; ++layer)
-        for (int head = 0; head < shape_.n_kv_heads; ++head)
-            for (const TileSide side : kSides) {
-                float* rows = exact_rows(side, tile, layer, head);
-                decode_tile(side, view(side, tile, layer, head), d, rows);
+        for (int head = 0; head < shape_.n_kv_heads && group_of(layer).holds(index); ++head)
+            for (const TileSide side : kTileSides) {
+                float* rows = const_cast<float*>(exact_rows(side, index, layer, head));
+                decode_tile(side, sealed_rows(side, index, layer, head), d, rows);
                 if (index == 0) std::copy_n(sink_rows(side, layer, head), kSinkPositions * d, rows);
             }
-    tile.thawed = true;
+    tiles_[size_t(index)].thawed = true;
 }
 
 Status TileCache::set_memory(KvPreset preset, uint64_t budget_bytes, const Kernels& kernels, ThreadPool& pool) {
     if (const auto refused = refuse_budget(budget_bytes))
         return Error{refused->code, refused->message + ". The budget stays as it was"};
     if (const Status fits = check_head(shape_, preset, budget_bytes); !fits) return fits.error();
-    const int64_t newest = int64_t(tiles_.size()) - 1;
+    const int64_t newest = newest_tile();
     const auto policy = plan(preset, budget_bytes, newest);
     if (!policy) return policy.error();
     preset_ = preset;
@@ -418,15 +420,16 @@ KvStats TileCache::stats() const {
     options.visible_window = visible_window_;
     stats.policy = options.policy();
     stats.positions = end_;
-    const uint64_t values = uint64_t(2 * n_heads_in_all()) * uint64_t(shape_.head_dim);
-    stats.bytes_fp16 = values * 2 * uint64_t(end_);
-    stats.bytes_fp32 = values * 4 * uint64_t(end_);
+    describe_shape(shape_, stats);
     stats.budget_bytes = budget_bytes_;
     stats.least_budget_bytes = least_budget_bytes();
-    for (const PagePool* pool : pools_of(*this)) stats.spare_bytes += pool->free_bytes();
+    for (const TileGroup& group : groups_) {
+        stats.spare_bytes += group.free_bytes();
+        if (group.window() > 0) stats.windowed_bytes = group.allocated_bytes() - group.free_bytes();
+    }
 
     const uint64_t sinks = sink_bytes();
-    const int64_t newest = int64_t(tiles_.size()) - 1;
+    const int64_t newest = newest_tile();
     const auto add = [&](Tier tier, int64_t first, int64_t end, uint64_t bytes) {
         if (!stats.tiers.empty() && stats.tiers.back().name == tier_name(tier) &&
             stats.tiers.back().first + stats.tiers.back().positions == first && first != kSinkPositions) {
@@ -453,14 +456,18 @@ KvStats TileCache::stats() const {
         const int64_t end = std::min((j + 1) * kTilePositions, end_);
         const bool sealed = seen_sealed(j, newest);
         const int64_t first = j == 0 && sealed ? kSinkPositions : j * kTilePositions;
-        const uint64_t exact_bytes = (tile.exact ? slab_bytes() : 0) + (sealed ? 0 : sizeof(Tile));
+        // The form that queries see; what is kept beside it, or for the turn only, is apart.
+        uint64_t seen = record_bytes();
+        for (const TileGroup& group : groups_) {
+            const uint64_t exact_bytes = group.exact_bytes(j), sealed_bytes = group.sealed_bytes(j, tile.tier);
+            const uint64_t shown = j < group.first_visible(newest) ? 0 : sealed ? sealed_bytes : exact_bytes;
+            seen += shown;
+            stats.kept_bytes += exact_bytes + sealed_bytes - shown;
+        }
         if (sealed) {
-            add(tile.tier, first, end, tile_allocation(tile));
-            stats.kept_bytes += exact_bytes;
+            add(tile.tier, first, end, seen);
         } else {
-            add(Tier::exact, first, std::max(first, end), exact_bytes + (j == 0 ? sinks : 0));
-            // A thawed tile's codes are kept beside its rows.
-            if (tile.sealed()) stats.kept_bytes += tile_allocation(tile) - sizeof(Tile);
+            add(Tier::exact, first, std::max(first, end), seen + (j == 0 ? sinks : 0));
             if (tile.thawed) stats.thawed_positions += end - j * kTilePositions;
         }
     }
@@ -497,7 +504,8 @@ bool all_finite(const float* values, size_t n) {
     return true;
 }
 
-constexpr uint8_t kHasExact = 1, kIsSealed = 2, kIsThawed = 4;
+constexpr const char* kNoRoom = "the snapshot needs more memory than there is. Nothing was changed; close other tabs";
+constexpr int kHasExact = 1, kIsSealed = 2, kIsThawed = 4, kIsHeld = 8;  // the last one: of each group
 
 }  // namespace
 
@@ -516,20 +524,18 @@ void TileCache::save(ByteWriter& out) const {
     out.number(uint32_t(tiles_.size()));
     for (size_t j = 0; j < tiles_.size(); ++j) {
         const Tile& tile = tiles_[j];
-        out.number(
-            uint8_t((tile.exact ? kHasExact : 0) | (tile.sealed() ? kIsSealed : 0) | (tile.thawed ? kIsThawed : 0)));
+        int flags = (tile.exact ? kHasExact : 0) | (tile.sealed ? kIsSealed : 0) | (tile.thawed ? kIsThawed : 0);
+        for (size_t g = 0; g < groups_.size(); ++g) flags |= groups_[g].holds(int64_t(j)) ? kIsHeld << g : 0;
+        out.number(uint8_t(flags));
         out.number(uint8_t(tile.tier));
-        if (tile.exact) {
-            const size_t written = size_t(std::clamp<int64_t>(end_ - int64_t(j) * kTilePositions, 0, kTilePositions));
-            for (size_t row = 0; row < n_rows; ++row)
-                out.bytes(tile.exact.get() + row * kTilePositions * d * sizeof(float), written * d * sizeof(float));
+        const size_t written = size_t(std::clamp<int64_t>(end_ - int64_t(j) * kTilePositions, 0, kTilePositions));
+        for (const TileGroup& group : groups_) {
+            if (!group.holds(int64_t(j))) continue;
+            if (tile.exact)
+                for (float* rows : group.all_exact_rows(int64_t(j))) out.bytes(rows, written * d * sizeof(float));
+            if (tile.sealed)
+                for (const auto page : group.sealed_pages(int64_t(j), tile.tier)) out.bytes(page.data(), page.size());
         }
-        if (!tile.sealed()) continue;
-        out.bytes(tile.header.get(), header_pool_.page_bytes());
-        for (int i = 0; i < tile_pages(key_bits(tile.tier)); ++i)
-            out.bytes(tile.pages[0][i].get(), key_pool_.page_bytes());
-        for (int i = 0; i < tile_pages(value_bits(tile.tier)); ++i)
-            out.bytes(tile.pages[1][i].get(), value_pool_.page_bytes());
     }
 }
 
@@ -566,9 +572,13 @@ Result<std::unique_ptr<TileCache>> TileCache::restore(const KvShape& shape, Byte
     if (!all_finite(cache->sinks_.get(), n_rows * kSinkPositions * d)) return damaged("an exact value is no number");
     const auto n_tiles = in.read<uint32_t>();
     if (!n_tiles) return damaged("it ends before its first tile");
-    // A tile may be reserved beyond the last position, and each takes more bytes than it has positions.
-    if (int64_t(*n_tiles) < tiles_for(*end) || int64_t(*n_tiles) > tiles_for(*end) + 1 || *n_tiles > in.remaining())
+    // A tile may be reserved beyond the last position, and each takes at least two bytes.
+    if (int64_t(*n_tiles) < tiles_for(*end) || int64_t(*n_tiles) > *end / kTilePositions + 1 ||
+        *n_tiles > in.remaining() / 2)
         return damaged("its number of tiles does not fit its " + std::to_string(*end) + " tokens");
+    // Records of tiles that nothing is held of are larger than what they were read from.
+    if (!std::unique_ptr<uint8_t[]>(new (std::nothrow) uint8_t[*n_tiles * 2 * cache->record_bytes()]))
+        return Error{ErrorCode::out_of_memory, kNoRoom};
     cache->end_ = *end;
     cache->turn_begin_ = *turn_begin;
     cache->last_coarsening_ = *coarsening;
@@ -585,35 +595,32 @@ Status TileCache::restore_tile(int64_t index, int64_t newest, ByteReader& in) {
     if (!tier) return damaged("it ends before " + name);
     const bool exact = *flags & kHasExact, sealed = *flags & kIsSealed, thawed = *flags & kIsThawed;
     const bool in_window = index > newest - kExactTiles;
-    if (*flags > 7 || *tier >= kTiers || (*tier > 0) != sealed || (!exact && (!sealed || in_window)) ||
-        (thawed && !exact))
+    if (*flags >= kIsHeld << groups_.size() || *tier >= kTiers || (*tier > 0) != sealed ||
+        (!exact && (!sealed || in_window)) || (thawed && !exact))
         return damaged(name + " has an impossible state");
-    tiles_.emplace_back();
-    Tile& tile = tiles_.back();
-    const Error out_of_memory{ErrorCode::out_of_memory,
-                              "the snapshot needs more memory than there is. Nothing was changed; close other tabs"};
-    tile.thawed = thawed;
-    const size_t d = size_t(shape_.head_dim), n_rows = size_t(2 * n_heads_in_all());
-    if (exact) {
-        tile.exact = exact_pool_.take();
-        if (!tile.exact) return out_of_memory;
-        std::memset(tile.exact.get(), 0, exact_pool_.page_bytes());
-        const size_t written = size_t(std::clamp<int64_t>(end_ - index * kTilePositions, 0, kTilePositions));
-        for (size_t row = 0; row < n_rows; ++row) {
-            float* rows = reinterpret_cast<float*>(tile.exact.get()) + row * kTilePositions * d;
-            if (const Status read = read_into(in, rows, written * d * sizeof(float)); !read) return read.error();
-            if (!all_finite(rows, written * d)) return damaged("an exact value of " + name + " is no number");
+    tiles_.push_back({Tier(*tier), exact, sealed, thawed});
+    const Error out_of_memory{ErrorCode::out_of_memory, kNoRoom};
+    const size_t d = size_t(shape_.head_dim);
+    const size_t written = size_t(std::clamp<int64_t>(end_ - index * kTilePositions, 0, kTilePositions));
+    for (size_t g = 0; g < groups_.size(); ++g) {
+        TileGroup& group = groups_[g];
+        group.resize(index + 1);
+        if ((*flags & kIsHeld << g) == 0) {
+            if (index < group.first_visible(newest)) continue;
+            return damaged("layers that see " + name + " have nothing of it");
         }
+        if (exact && !group.take_exact(index)) return out_of_memory;
+        if (sealed && !group.take_pages(index, Tier(*tier))) return out_of_memory;
+        if (exact)
+            for (float* rows : group.all_exact_rows(index)) {
+                std::fill_n(rows + written * d, (kTilePositions - written) * d, 0.0f);
+                if (const Status read = read_into(in, rows, written * d * sizeof(float)); !read) return read.error();
+                if (!all_finite(rows, written * d)) return damaged("an exact value of " + name + " is no number");
+            }
+        if (!sealed) continue;
+        for (const auto page : group.sealed_pages(index, Tier(*tier)))
+            if (const Status read = read_into(in, page.data(), page.size()); !read) return read.error();
     }
-    if (!sealed) return Done{};
-    if (!take_pages(tile, Tier(*tier))) return out_of_memory;
-    tile.tier = Tier(*tier);
-    if (const Status read = read_into(in, tile.header.get(), header_pool_.page_bytes()); !read) return read.error();
-    for (const TileSide side : kSides)
-        for (int i = 0; i < tile_pages(bits_of_side(side, tile.tier)); ++i)
-            if (const Status read = read_into(in, tile.pages[side_index(side)][i].get(), pool_of(side).page_bytes());
-                !read)
-                return read.error();
     return Done{};
 }
 

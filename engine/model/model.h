@@ -9,6 +9,7 @@
 
 #include "engine/base/result.h"
 #include "engine/gguf/gguf.h"
+#include "engine/kv/kv_shape.h"
 #include "engine/kv/rope.h"
 #include "engine/tokenizer/tokenizer.h"
 
@@ -62,6 +63,7 @@ struct ModelConfig {
     std::vector<uint8_t> local;  // (n_layers) 1: sees the window only; empty: none does
     int unrotated_period = 0;    // every n-th layer has no RoPE; 0: all have
 
+    KvShape kv_shape() const { return {n_layers, n_kv_heads, head_dim, window, local}; }
     bool is_local(int layer) const { return !local.empty() && local[size_t(layer)] != 0; }
     bool is_rotated(int layer) const { return unrotated_period == 0 || (layer + 1) % unrotated_period != 0; }
 };

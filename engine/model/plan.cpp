@@ -12,8 +12,9 @@ namespace strata {
 
 namespace {
 
-constexpr int64_t kMostValues = 1 << 22;  // keys of one token: fifty times those of the largest models
-constexpr uint64_t kTokenBytes = 160;     // of the tokenizer's tables, for each token: measured 90 to 150
+constexpr int64_t kMostValues = 1 << 22;         // keys of one token: fifty times those of the largest models
+constexpr int64_t kLateTile = int64_t(1) << 32;  // no window reaches from here to the beginning
+constexpr uint64_t kTokenBytes = 160;            // of the tokenizer's tables, for each token: measured 90 to 150
 
 std::unique_ptr<TileCache> empty_cache(const KvShape& shape, KvPreset preset) {
     KvOptions options;
@@ -46,12 +47,16 @@ Result<MemoryPlan> plan_memory(std::span<const uint8_t> start, uint64_t file_byt
     if (all_bytes == 0)
         for (const GgufTensor& tensor : file->tensors()) plan.weight_bytes += tensor.data_bytes;
     plan.working_bytes = Transformer::needed_bytes(*config, best_kernels()) + uint64_t(tokenizer->size()) * kTokenBytes;
-    const KvShape shape = {config->n_layers, config->n_kv_heads, config->head_dim};
+    const KvShape shape = config->kv_shape();
     for (size_t i = 0; i < std::size(kKvPresets); ++i) {
         const auto cache = empty_cache(shape, kKvPresets[i]);
         if (!cache) continue;
         const Tier finest = finest_tier(kKvPresets[i]);
-        plan.bytes_per_token[i] = double(cache->tile_bytes()[size_t(finest)]) / kTilePositions;
+        const TileBytes bytes = cache->tile_bytes(kLateTile);
+        const uint64_t global = bytes.oldest[size_t(finest)], all = bytes.others[size_t(finest)];
+        plan.bytes_per_token[i] = {double(global) / kTilePositions, double(all - global) / kTilePositions};
+        if (shape.n_windowed() > 0)
+            plan.windowed_tokens = (kLateTile - kExactTiles + 1 - bytes.n_oldest) * kTilePositions;
         plan.window_bytes = std::max(plan.window_bytes, cache->least_budget_bytes());
     }
     plan.scratch_per_token = attention_bytes_per_token(config->n_heads, config->head_dim);
@@ -63,7 +68,11 @@ int64_t MemoryPlan::tokens_within(KvPreset preset, uint64_t bytes) const {
     const auto& each = bytes_per_token[size_t(preset)];
     const uint64_t fixed = weight_bytes + working_bytes + window_bytes;
     if (!each || bytes <= fixed) return 0;
-    return int64_t(double(bytes - fixed) / (*each + scratch_per_token)) + kExactTiles * kTilePositions;
+    const double room = double(bytes - fixed), later = each->global + scratch_per_token;
+    const double early = room / (later + each->windowed);
+    const double tokens =
+        early <= double(windowed_tokens) ? early : (room - double(windowed_tokens) * each->windowed) / later;
+    return int64_t(tokens) + kExactTiles * kTilePositions;
 }
 
 }  // namespace strata

@@ -20,8 +20,13 @@ struct MemoryPlan {
     uint64_t weight_bytes = 0;   // in memory: the whole file or files, as they are
     uint64_t working_bytes = 0;  // activations, tokenizer, tables: about, and rather more than less
     uint64_t window_bytes = 0;   // the least that a conversation takes: its exact window and the last turn's copy
-    // Of a token that has left the window, for each of kKvPresets. nullopt: heads of this model cannot be compressed.
-    std::array<std::optional<double>, std::size(kKvPresets)> bytes_per_token;
+    // Of a token that has left the exact window, in layers that see everything and in those with a window.
+    struct TokenBytes {
+        double global, windowed;
+    };
+    // For each of kKvPresets. nullopt: heads of this model cannot be compressed.
+    std::array<std::optional<TokenBytes>, std::size(kKvPresets)> bytes_per_token;
+    int64_t windowed_tokens = 0;   // so many at most are kept in layers with a window, the last turn's included
     double scratch_per_token = 0;  // beside those, whatever the preset
 
     // How many tokens of conversation fit into `bytes` beside the weights; 0: the model itself does not fit.

@@ -41,7 +41,7 @@ namespace {
 
 using namespace strata;
 
-constexpr KvShape kShape{16, 8, 64};
+const KvShape kShape{16, 8, 64};
 constexpr int kHeads = 32;
 constexpr int kSteps = 100;
 

@@ -14,7 +14,7 @@
 namespace strata {
 namespace {
 
-constexpr KvShape kShape{2, 2, 64};
+const KvShape kShape{2, 2, 64};
 constexpr int kHeads = 6;
 constexpr size_t kRow = 2 * 64;
 

@@ -44,7 +44,7 @@ TEST(Plan, BytesPerTokenAreWhatAConversationTakes) {
         };
         const double before = bytes_at(1024);
         const double grown = (bytes_at(2048) - before) / 1024;
-        EXPECT_NEAR(grown, *plan.bytes_per_token[size_t(preset)], 0.02 * grown) << kv_preset_name(preset);
+        EXPECT_NEAR(grown, plan.bytes_per_token[size_t(preset)]->global, 0.02 * grown) << kv_preset_name(preset);
         EXPECT_LE((*session)->scratch_bytes(), plan.working_bytes + uint64_t(2048 * plan.scratch_per_token));
     }
 }

@@ -8,7 +8,8 @@
 namespace strata {
 namespace {
 
-constexpr std::array<uint64_t, kTiers> kBytes{6400, 1064, 936, 808, 680, 552};
+constexpr std::array<uint64_t, kTiers> kSizes{6400, 1064, 936, 808, 680, 552};
+constexpr TileBytes kBytes{kSizes, kSizes};
 
 TEST(TierPolicy, OlderIsNeverFiner) {
     for (const KvPreset preset : kKvPresets)
@@ -32,7 +33,7 @@ TEST(TierPolicy, ABudgetIsKeptAndUsed) {
             for (uint64_t percent = 5; percent <= 110; percent += 5) {
                 const Tier finest = finest_tier(preset);
                 const std::vector<Tier> tiers(n, Tier::exact);
-                const uint64_t most = n * kBytes[size_t(finest)], least = n * kBytes[size_t(kCoarsest)];
+                const uint64_t most = n * kSizes[size_t(finest)], least = n * kSizes[size_t(kCoarsest)];
                 const uint64_t budget = most * percent / 100;
                 const TierPolicy policy = fit_tiers(finest, tiers, kBytes, budget);
                 const uint64_t used = bytes_under(policy, tiers, kBytes);
@@ -45,7 +46,7 @@ TEST(TierPolicy, ABudgetIsKeptAndUsed) {
                     EXPECT_EQ(used, most);
                 } else {
                     // The next step moves one tile at each of four borders: less than that is left over.
-                    EXPECT_GT(used + 5 * kBytes[size_t(finest)], budget) << n << " tiles, " << percent << " %";
+                    EXPECT_GT(used + 5 * kSizes[size_t(finest)], budget) << n << " tiles, " << percent << " %";
                 }
             }
 }
@@ -54,6 +55,22 @@ TEST(TierPolicy, WhatIsCoarseStaysCoarse) {
     const std::vector<Tier> tiers{Tier::k2v2, Tier::k3v3, Tier::k4v4};
     const TierPolicy policy = fit_tiers(Tier::k4v4, tiers, kBytes, 1 << 20);
     EXPECT_EQ(bytes_under(policy, tiers, kBytes), 552u + 808u + 1064u);
+}
+
+// What windowed layers have let go of takes nothing, and what is left may be finer for it.
+TEST(TierPolicy, TheOldestTilesCountWhatIsLeftOfThem) {
+    const std::vector<Tier> tiers(40, Tier::k4v4);
+    TileBytes bytes = kBytes;
+    for (uint64_t& size : bytes.oldest) size /= 2;
+    bytes.n_oldest = 30;
+    EXPECT_EQ(bytes_under(TierPolicy(Tier::k4v4), tiers, bytes), 30u * 532 + 10 * 1064);
+    const uint64_t budget = 30u * 276 + 10 * 1064;
+    const auto tier_of_oldest = [&](const TileBytes& of) {
+        const TierPolicy policy = fit_tiers(Tier::k4v4, tiers, of, budget);
+        EXPECT_LE(bytes_under(policy, tiers, of), std::max(budget, uint64_t(40 * 552)));
+        return policy.tier_at(20);
+    };
+    EXPECT_LT(tier_of_oldest(bytes), tier_of_oldest(kBytes));
 }
 
 }  // namespace

@@ -40,12 +40,15 @@ public:
           pool_(threads),
           cache_(open(shape, options)),
           rope_({std::vector<double>(size_t(shape.head_dim / 2), 0.1)}),
-          attention_(*cache_, kHeads, 64, kernels_, pool_) {}
+          attention_(*cache_, kHeads, 64, kernels_, pool_),
+          window_(shape.window_of(shape.n_layers - 1)) {}
 
     KvCache& cache() { return *cache_; }
     TileCache& tiles() { return *cache_->tiles(); }
     ThreadPool& pool() { return pool_; }
     const Kernels& kernels() const { return kernels_; }
+    // What attention sees in the last layer, whatever the cache keeps for it.
+    void see(int window) { window_ = window; }
 
     // Writes up to `end` in batches of `batch`. The outputs of attention in the last layer, of all new positions.
     std::vector<float> grow(int64_t end, int batch) {
@@ -66,7 +69,7 @@ public:
             std::vector<float> out(queries.size());
             rope_.reserve(p + n);
             attention_.reserve(p + n);
-            attention_.attend({shape_.n_layers - 1, &rope_}, p, n, queries.data(), out.data());
+            attention_.attend({shape_.n_layers - 1, &rope_, window_}, p, n, queries.data(), out.data());
             cache_->advance(n);
             all.insert(all.end(), out.begin(), out.end());
         }
@@ -96,10 +99,12 @@ private:
     std::unique_ptr<KvCache> cache_;
     Rope rope_;
     Attention attention_;
+    int window_;
     std::optional<Error> error_;
 };
 
-constexpr KvShape kShape{2, 2, 64};
+const KvShape kShape{2, 2, 64};
+const KvShape kWindowed{3, 2, 64, 200, {1, 0, 1}};
 constexpr uint64_t kSlab = 2 * 2 * 2 * 64 * 64 * 4;              // exact rows of a tile
 constexpr uint64_t kLeast = 6 * kSlab + 2 * 2 * 2 * 4 * 64 * 4;  // about the smallest budget
 
@@ -109,18 +114,30 @@ struct Case {
     KvOptions options;
 };
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
-const Case kCases[] = {{"exact", kShape, tiled(KvPreset::exact)},
-                       {"quality", kShape, tiled(KvPreset::quality)},
-                       {"balanced", kShape, tiled(KvPreset::balanced)},
-                       {"max", kShape, tiled(KvPreset::max)},
-                       {"quality_budget", kShape, tiled(KvPreset::quality, kLeast + 80000)},
-                       {"exact_budget", kShape, tiled(KvPreset::exact, kLeast + 600000)},
-                       {"guarded", {3, 2, 64}, tiled(KvPreset::balanced, 0, {0, 2})},
-                       {"guarded_budget", {3, 2, 64}, tiled(KvPreset::quality, 2 * kLeast, {1})},
-                       {"head_80", {2, 3, 80}, tiled(KvPreset::quality)},
-                       {"head_96", {2, 1, 96}, tiled(KvPreset::balanced)},
-                       {"head_32", {1, 2, 32}, tiled(KvPreset::max)},
-                       {"head_256", {1, 1, 256}, tiled(KvPreset::quality)}};
+const std::vector<Case> kCases = [] {
+    std::vector<Case> cases;  // one by one: GCC warns of vectors in a list
+    const auto add = [&](const char* name, KvShape shape, KvOptions options) {
+        cases.push_back({name, std::move(shape), std::move(options)});
+    };
+    add("exact", kShape, tiled(KvPreset::exact));
+    add("quality", kShape, tiled(KvPreset::quality));
+    add("balanced", kShape, tiled(KvPreset::balanced));
+    add("max", kShape, tiled(KvPreset::max));
+    add("quality_budget", kShape, tiled(KvPreset::quality, kLeast + 80000));
+    add("exact_budget", kShape, tiled(KvPreset::exact, kLeast + 600000));
+    add("guarded", {3, 2, 64}, tiled(KvPreset::balanced, 0, {0, 2}));
+    add("guarded_budget", {3, 2, 64}, tiled(KvPreset::quality, 2 * kLeast, {1}));
+    add("head_80", {2, 3, 80}, tiled(KvPreset::quality));
+    add("head_96", {2, 1, 96}, tiled(KvPreset::balanced));
+    add("head_32", {1, 2, 32}, tiled(KvPreset::max));
+    add("head_256", {1, 1, 256}, tiled(KvPreset::quality));
+    add("windowed", kWindowed, tiled(KvPreset::quality));
+    add("windowed_exact", kWindowed, tiled(KvPreset::exact));
+    add("windowed_budget", kWindowed, tiled(KvPreset::quality, 2 * kLeast));
+    add("windowed_guarded", kWindowed, tiled(KvPreset::balanced, 0, {1, 2}));
+    add("windowed_only", {2, 2, 64, 40, {1, 1}}, tiled(KvPreset::quality));
+    return cases;
+}();
 
 class Tiles : public testing::TestWithParam<Case> {};
 
@@ -276,6 +293,80 @@ TEST(TileCache, HeadsThatTilesDoNotFitAreKeptExactOrRefused) {
     memory.grow(400, 64);
     EXPECT_EQ(memory.cache().stats().bytes_fp32, 400u * 2 * 2 * 2 * 8 * 4);
     EXPECT_FALSE(memory.tiles().set_memory(KvPreset::max, 0, memory.kernels(), memory.pool()));
+}
+
+// ---- layers with a window
+
+// Whatever was let go of, attention sees what a cache that keeps everything shows it through the same window.
+TEST(WindowedLayers, AttentionIsThatOfACacheThatKeepsEverything) {
+    for (const KvPreset preset : {KvPreset::exact, KvPreset::max})
+        for (const int window : {1, 40, 64, 65, 66, 130, 300}) {
+            Memory whole(kShape, tiled(preset)), windowed({2, 2, 64, window, {0, 1}}, tiled(preset));
+            whole.see(window);
+            for (const int64_t end : {300, 601, 800}) {
+                EXPECT_EQ(whole.grow(end, 64), windowed.grow(end, 64)) << window << " to " << end;
+                windowed.tiles().begin_turn();
+            }
+            const KvStats all = whole.cache().stats(), some = windowed.cache().stats();
+            EXPECT_TRUE(preset != KvPreset::exact || some.bytes < 0.8 * double(all.bytes)) << window;
+        }
+}
+
+TEST(WindowedLayers, GrowOnlyInTheOthers) {
+    Memory memory(kWindowed, tiled(KvPreset::quality)), global({1, 2, 64}, tiled(KvPreset::quality));
+    const auto grown = [](Memory& m) {
+        m.grow(1024, 64);
+        const KvStats before = m.cache().stats();
+        m.grow(2048, 64);
+        const KvStats after = m.cache().stats();
+        EXPECT_EQ(before.windowed_bytes, after.windowed_bytes);
+        return after.bytes - after.spare_bytes - (before.bytes - before.spare_bytes);
+    };
+    EXPECT_NEAR(double(grown(memory)), double(grown(global)), 16 * 100);
+    const KvStats stats = memory.cache().stats();
+    EXPECT_EQ(stats.windowed_layers, 2);
+    EXPECT_EQ(stats.window, 200);
+    EXPECT_GE(stats.windowed_bytes, 2u * 2 * 2 * 192 * 64 * 4);  // at least its exact window
+    EXPECT_EQ(stats.bytes_fp16, 2u * 2 * 2 * 64 * (2048 + 2 * 200));
+}
+
+// What a turn holds is in the budget, and tiers do not show where turns began.
+TEST(WindowedLayers, ABudgetIsKeptWhereverTurnsBegin) {
+    for (const int window : {40, 200, 700}) {
+        const KvShape shape{3, 2, 64, window, {1, 0, 1}};
+        const uint64_t budget = Memory(shape, tiled(KvPreset::quality)).cache().stats().least_budget_bytes + 400000;
+        for (const int every : {50, 333, 1000}) {
+            Memory turns(shape, tiled(KvPreset::quality, budget)), none(shape, tiled(KvPreset::quality, budget));
+            for (int64_t end = 50; end <= 2500; end += 50) {
+                if (end % every < 50) turns.tiles().begin_turn();
+                EXPECT_EQ(turns.grow(end, 64), none.grow(end, 64));
+                const KvStats a = turns.cache().stats(), b = none.cache().stats();
+                ASSERT_LE(a.bytes, budget) << window << ", " << every << ", " << end;
+                ASSERT_EQ(a.tiers.size(), b.tiers.size());
+                for (size_t i = 0; i < a.tiers.size(); ++i) {
+                    EXPECT_EQ(a.tiers[i].name, b.tiers[i].name);
+                    EXPECT_EQ(a.tiers[i].positions, b.tiers[i].positions);
+                }
+            }
+            ASSERT_FALSE(turns.error()) << turns.error()->message;
+        }
+    }
+}
+
+TEST(WindowedLayers, RowsOutsideTheWindowAreLetGoOfToo) {
+    for (const KvOptions& options :
+         {KvOptions{KvType::fp16, KvType::q8_0, 0, 0}, KvOptions{KvType::turbo_kv_4b, KvType::fp16, 128, 300}}) {
+        Memory whole(kShape, options), windowed({2, 2, 64, 100, {0, 1}}, options);
+        whole.see(100);
+        EXPECT_EQ(whole.grow(1000, 64), windowed.grow(1000, 64));
+        const KvStats all = whole.cache().stats(), some = windowed.cache().stats();
+        EXPECT_LT(some.bytes, 0.8 * double(all.bytes));
+        EXPECT_EQ(windowed.cache().start_for(500), 0);
+        EXPECT_EQ(windowed.cache().start_for(999), 999);
+        ASSERT_TRUE(windowed.cache().truncate(0));
+        ASSERT_TRUE(whole.cache().truncate(0));
+        EXPECT_EQ(whole.grow(500, 64), windowed.grow(500, 64));
+    }
 }
 
 // ---- sinks, and a memory that pretends to delete

@@ -11,7 +11,7 @@ namespace {
 
 using namespace strata;
 
-constexpr KvShape kShape{2, 1, 16};
+const KvShape kShape{2, 1, 16, 200, {0, 1}};  // a layer that sees everything, and one with a window
 
 ThreadPool& pool() {
     static ThreadPool one(1);
@@ -60,12 +60,12 @@ void use(std::unique_ptr<TileCache> tiles) {
         std::vector<float> row(32, 0.5f), out(32);
         for (int layer = 0; layer < kShape.n_layers; ++layer) {
             cache.write(layer, 0, 1, row.data(), row.data());
-            attention.attend({layer, &rope}, position, 1, row.data(), out.data());
+            attention.attend({layer, &rope, kShape.window_of(layer)}, position, 1, row.data(), out.data());
         }
         cache.advance(1);
     }
     (void)cache.tiles()->set_memory(KvPreset::max, 0, best_kernels(), pool());
-    (void)cache.truncate(position / 2);
+    (void)cache.truncate(cache.start_for(position / 2));
     write_some(*cache.tiles(), 70);
 }
 

@@ -35,6 +35,8 @@ const info: ModelInfo = {
   layers: 1,
   kvHeads: 1,
   headDim: 8,
+  windowedLayers: 0,
+  window: 0,
   vocabulary: 8,
   identity: 'test',
   template: { origin: 'file', name: 'file' },
@@ -109,7 +111,16 @@ class FakeEngine implements Engine {
   }
   async stats() {
     const { budgetBytes } = FakeEngine.memory.at(-1) ?? { budgetBytes: 0 };
-    const bytes = { bytes: 8, bytesFp16: 4, bytesFp32: 8, budgetBytes, leastBudgetBytes, keptBytes: 0, spareBytes: 0 };
+    const bytes = {
+      bytes: 8,
+      bytesFp16: 4,
+      bytesFp32: 8,
+      budgetBytes,
+      leastBudgetBytes,
+      keptBytes: 0,
+      spareBytes: 0,
+      windowedBytes: 0,
+    };
     return { policy: '', positions: FakeEngine.positions, ...bytes, tiers: [], thawedPositions: 0, heapBytes: 8 };
   }
   async layout() {

@@ -361,6 +361,7 @@ describe('a plan', () => {
       runs: true,
     });
     expect(plan.presets.quality!.bytesPerToken).toBeCloseTo(818, 0);
+    expect(plan.presets.quality!.windowedBytes).toBe(0);
     expect(plan.presets.max!.tokens).toBeGreaterThan(plan.presets.quality!.tokens);
     await engine.plan(fileOf(model)); // the model in use goes on
     expect((await engine.stats()).positions).toBe(0);

@@ -2,7 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { plotData } from '../../web/app/memory/plot';
 import { addSample, aside, plottedTiers, type Sample, sampleOf } from '../../web/app/memory/samples';
-import { bytesOf, describeStretch, exchangeStarts, rangeOfTurn, turnOfToken } from '../../web/app/memory/strip_model';
+import {
+  bytesOf,
+  describeStretch,
+  exchangeStarts,
+  layersThatSee,
+  rangeOfTurn,
+  turnOfToken,
+} from '../../web/app/memory/strip_model';
 import type { MemoryStats, MemoryTier } from '../../web/lib';
 
 const exactBytes = 400;
@@ -32,6 +39,7 @@ function stats(positions: number): MemoryStats {
     keptBytes: 0,
     spareBytes: 0,
     thawedPositions: 0,
+    windowedBytes: 0,
     heapBytes: 0,
   };
 }
@@ -149,5 +157,16 @@ describe('a stretch of memory', () => {
   it('goes on to the end of memory for a turn that is being written', () => {
     expect(rangeOfTurn(talk, ranges, 256, 3)).toEqual({ first: 220, end: 256 });
     expect(rangeOfTurn(talk, ranges, 256, 2)).toEqual({ first: 200, end: 220 });
+  });
+});
+
+describe('layers with a window', () => {
+  const gemma = { layers: 26, windowedLayers: 22, window: 512 };
+
+  it('see nothing of a stretch that lies wholly before the window', () => {
+    expect(layersThatSee(gemma, 2000, 1488)).toBe(4);
+    expect(layersThatSee(gemma, 2000, 1489)).toBe(26);
+    expect(layersThatSee(gemma, 400, 64)).toBe(26);
+    expect(layersThatSee({ layers: 26, windowedLayers: 0, window: 0 }, 2000, 1)).toBe(26);
   });
 });

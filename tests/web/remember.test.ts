@@ -25,6 +25,7 @@ function stats(positions: number): MemoryStats {
     keptBytes: 0,
     spareBytes: 0,
     thawedPositions: 0,
+    windowedBytes: 0,
     heapBytes: 0,
   };
 }

@@ -100,7 +100,8 @@ export const text = {
       memory: (preset: MemoryPreset) => (preset === 'exact' ? 'Memory, exact' : `Memory at ${presetBits[preset]}`),
     },
     planWeights: (size: number, types: string) => `${bytes(size)} (tensors: ${types})`,
-    planMemory: (perToken: number, tokens: number) => `${bytes(perToken)} a token, ${about(tokens)} fit`,
+    planMemory: (perToken: number, windowed: number, tokens: number) =>
+      `${bytes(perToken)} a token${windowed > 0 ? ` and up to ${bytes(windowed)} in layers with a window` : ''}, ${about(tokens)} fit`,
     download: (size: number) => `Download ${bytes(size)}`,
     keptSize: (size: number) => `${bytes(size)} · works offline`,
     keptPart: (size: number, total: number | undefined) =>
@@ -225,6 +226,7 @@ export const text = {
     empty: 'Nothing in memory yet',
     turn: (n: number) => `turn ${n}`,
     tokens: (first: number, last: number, size: number) => `tokens ${count(first)} to ${count(last)} · ${bytes(size)}`,
+    seenBy: (layers: number, all: number) => `seen by ${layers} of ${all} layers`,
     value: (tier: string, turn: number, first: number, last: number, size: number) =>
       `${tier}, turn ${turn}, tokens ${count(first)} to ${count(last)}, ${bytes(size)}`,
     waiting: 'Waiting to be read',
@@ -291,6 +293,8 @@ export const text = {
     oneWay: 'Less is coarser at once. More makes nothing sharper.',
     coarser: 'Some of this conversation is coarser than chosen.',
     sharpen: 'Read it again',
+    windowed: (layers: number, all: number, window: number, size: number) =>
+      `${layers} of ${all} layers see only the last ${count(window)} tokens: ${bytes(size)}.`,
     trained: (n: number) =>
       `This model was trained on ${count(n)} tokens at once. What lies further back is still in memory, and found less surely.`,
   },

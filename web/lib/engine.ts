@@ -283,7 +283,7 @@ class InProcessEngine implements Engine {
 
   /** Makes memory end where `messages` leave it, and says what is to be read from there. */
   #continue(messages: Message[], answer: boolean): Prompt {
-    const { native, template } = this.#need();
+    const { native, template, info } = this.#need();
     if (messages.length === 0)
       throw new StrataError('invalid_argument', 'The conversation is empty: there is no message to read.');
     let plan = continuation(template, this.#turns, messages, answer);
@@ -291,7 +291,12 @@ class InProcessEngine implements Engine {
       // What would follow the last token is known only once it has been read: it is read again.
       plan = continuation(template, this.#turns.slice(0, plan.kept - 1), messages, answer);
     }
-    this.#cut(this.#turns[plan.kept - 1]?.end ?? 0);
+    const kept = this.#turns[plan.kept - 1]?.end ?? 0;
+    if (info.windowedLayers > 0 && native.startFor(kept) === 0) {
+      // Layers with a window no longer have what they saw there. All is read anew, with progress.
+      plan = continuation(template, [], messages, answer);
+    }
+    this.#cut(plan.kept === 0 ? 0 : kept);
     this.#turns.length = plan.kept;
     return tokenize(native, messages.slice(plan.kept), plan, answer);
   }

@@ -68,8 +68,11 @@ export interface ModelPlan {
   workingBytes: number; // beside the weights, about
   windowBytes: number; // the least that a conversation takes
   trainedLength: number; // tokens
-  /** Missing: heads of this model cannot be compressed. `tokens`: of conversation that fit in a tab. */
-  presets: { [preset in MemoryPreset]?: { bytesPerToken: number; tokens: number } };
+  /**
+   * Missing: heads of this model cannot be compressed. `tokens`: of conversation that fit in a tab. `windowedBytes`:
+   * what layers that see a window take at most, however long a conversation is; `bytesPerToken` is that of the others.
+   */
+  presets: { [preset in MemoryPreset]?: { bytesPerToken: number; windowedBytes: number; tokens: number } };
   tabBytes: number; // what a tab can have
   runs: boolean; // whether it fits at all
 }
@@ -84,6 +87,8 @@ export interface ModelInfo {
   layers: number;
   kvHeads: number;
   headDim: number;
+  windowedLayers: number; // of the layers, those that see only the last `window` tokens
+  window: number; // 0: there are none
   vocabulary: number;
   /** Tells models apart: a hash of the file's size, its header and samples of its weights. */
   identity: string;
@@ -106,14 +111,15 @@ export interface MemoryStats {
   policy: string;
   positions: number;
   bytes: number; // allocated: all tiers, keptBytes and spareBytes
-  bytesFp16: number; // a plain FP16 cache of as many positions
+  bytesFp16: number; // a plain FP16 cache of as many positions; it too keeps only what layers with a window see
   bytesFp32: number;
   tiers: MemoryTier[];
   budgetBytes: number; // 0: none
   leastBudgetBytes: number; // the smallest budget that this model can have
-  keptBytes: number; // exact copies, so that the last turn can be taken back
+  keptBytes: number; // only so that the last turn can be taken back
   spareBytes: number; // free, for what comes next
   thawedPositions: number; // in the exact window, but restored from their compressed form
+  windowedBytes: number; // of `bytes`, what layers with a window hold
   heapBytes: number; // the whole WebAssembly memory
 }
 

@@ -2,7 +2,7 @@
 // smallest budget that the engine reports; pure, so that tests can sweep it.
 import type { MemoryPreset, ModelInfo } from '../../lib';
 
-export type Shape = Pick<ModelInfo, 'layers' | 'kvHeads' | 'headDim'>;
+export type Shape = Pick<ModelInfo, 'layers' | 'kvHeads' | 'headDim' | 'windowedLayers' | 'window'>;
 
 const tilePositions = 64;
 const exactTiles = 3; // the window, which every budget holds
@@ -12,21 +12,35 @@ const talkTokens = 100_000; // what the largest budget holds at `quality`: a lon
 export const presetBits: Record<MemoryPreset, number> = { exact: 32, quality: 4, balanced: 3, max: 2 };
 const coarsest = presetBits.max;
 
-/** Bytes of 64 tokens, keys and values: the codes; a scale for each row, the mean and what it needs (engine/formats/tile.h). */
-function tileBytes({ layers, kvHeads, headDim }: Shape, bits: number): number {
+/**
+ * Bytes of 64 tokens, keys and values: the codes; a scale for each row, the mean and what it needs (engine/formats/tile.h).
+ * `global`: in layers that see everything.
+ */
+function tileBytes({ layers, kvHeads, headDim, windowedLayers }: Shape, bits: number) {
   const codes = (tilePositions / 8) * bits * headDim;
   const header = bits === 32 ? 0 : tilePositions + headDim + 4;
-  return 2 * layers * kvHeads * (codes + header);
+  const layer = 2 * kvHeads * (codes + header);
+  return { global: (layers - windowedLayers) * layer, windowed: windowedLayers * layer };
 }
 
-/** Of a token that has left the exact window, while there is room. */
+/** Compressed tiles of layers with a window that a budget counts: those that they see, and that the last turn saw. */
+function windowedTiles({ windowedLayers, window }: Shape): number {
+  const seen = Math.ceil((window - 1) / tilePositions) + 1;
+  return windowedLayers === 0 ? 0 : seen - exactTiles + Math.max(seen, exactTiles);
+}
+
+/** Of a token that every layer sees no more exactly, while there is room: what it takes for good. */
 export const bytesPerToken = (shape: Shape, preset: MemoryPreset): number =>
-  tileBytes(shape, presetBits[preset]) / tilePositions;
+  tileBytes(shape, presetBits[preset]).global / tilePositions;
 
 /** How many tokens a budget holds if all that can be have `bits` bits. */
 function tokensAt(shape: Shape, least: number, budget: number, bits: number): number {
-  const sealed = Math.max(0, Math.floor((budget - least) / tileBytes(shape, bits)));
-  return (sealed + exactTiles) * tilePositions;
+  const { global, windowed } = tileBytes(shape, bits);
+  const room = Math.max(0, budget - least);
+  const held = windowedTiles(shape);
+  const early = room / (global + windowed);
+  const sealed = early <= held ? early : (room - held * windowed) / Math.max(1, global);
+  return (Math.floor(sealed) + exactTiles) * tilePositions;
 }
 
 /** `sharp`: while nothing is coarser than the preset says. `all`: until the budget is full. */
@@ -46,8 +60,10 @@ export function tokensWithin(
 export const sliderSteps = 60;
 export const noLimit = sliderSteps + 1;
 
-const largest = (shape: Shape, least: number) =>
-  least + (talkTokens / tilePositions) * tileBytes(shape, presetBits.quality);
+function largest(shape: Shape, least: number): number {
+  const { global, windowed } = tileBytes(shape, presetBits.quality);
+  return least + (talkTokens / tilePositions) * global + windowedTiles(shape) * windowed;
+}
 
 /** Two digits are enough for a wish. Never less than it was. */
 function rounded(bytes: number): number {

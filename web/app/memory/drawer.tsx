@@ -48,7 +48,7 @@ function Figure() {
   const stats = chat.memory.stats.value;
   if (!stats || stats.positions === 0) return <p class="figure">{text.memory.none}</p>;
   const { positions, bytes: used, bytesFp16, bytesFp32 } = stats;
-  const trained = chat.model.value?.info.trainedLength ?? Number.POSITIVE_INFINITY;
+  const info = chat.model.value?.info;
   return (
     <div class="figure">
       <p>
@@ -57,7 +57,10 @@ function Figure() {
           ? text.memory.saves(bytesFp16, bytesFp32, bytesFp16 / used, bytesFp32 / used)
           : text.memory.costs(bytesFp16, bytesFp32)}
       </p>
-      {positions > trained && <p class="note">{text.memory.trained(trained)}</p>}
+      {info && info.windowedLayers > 0 && (
+        <p class="note">{text.memory.windowed(info.windowedLayers, info.layers, info.window, stats.windowedBytes)}</p>
+      )}
+      {info && positions > info.trainedLength && <p class="note">{text.memory.trained(info.trainedLength)}</p>}
     </div>
   );
 }

@@ -7,7 +7,14 @@ import { settings } from '../state/settings';
 import { coloursChanged, turnRequest, visibleTurns } from '../state/ui';
 import { text } from '../strings';
 import { layoutStrip, pixelOf, type Slice, type StripLayout, sliceAtPixel, stripTicks } from './strip_geometry';
-import { describeStretch, exchangeOfTurn, exchangeStarts, rangeOfTurn, turnOfToken } from './strip_model';
+import {
+  describeStretch,
+  exchangeOfTurn,
+  exchangeStarts,
+  layersThatSee,
+  rangeOfTurn,
+  turnOfToken,
+} from './strip_model';
 import { fitCanvas, paintStrip, stripColours } from './strip_paint';
 import { cellBits, runsOf, sinksOf } from './tiers';
 
@@ -157,7 +164,15 @@ function valueText(): string {
   const first = slice?.first ?? rangeOfTurn(talk, ranges, stats.positions, from).first;
   const end = slice?.end ?? rangeOfTurn(talk, ranges, stats.positions, to).end;
   const { tier, turn, last, bytes } = describeStretch(talk, stats, ranges, first, Math.max(end, first + 1));
-  return text.strip.value(tier, turn, first, last, bytes);
+  return [text.strip.value(tier, turn, first, last, bytes), ...seenBy(stats.positions, last + 1)].join(', ');
+}
+
+/** Words for tokens that some layers no longer see; otherwise none. */
+function seenBy(positions: number, end: number): string[] {
+  const info = chat.model.value?.info;
+  if (!info) return [];
+  const layers = layersThatSee(info, positions, end);
+  return layers < info.layers ? [text.strip.seenBy(layers, info.layers)] : [];
 }
 
 function Frame({ layout }: { layout: StripLayout }) {
@@ -169,8 +184,10 @@ function Ticks({ layout }: { layout: StripLayout }) {
   const starts = exchangeStarts(chat.conversation.value, chat.memory.ranges.value);
   const at = (token: number) => cssPixels(pixelOf(layout, token));
   const ticks = stripTicks(starts, at, cssPixels(layout.length), text.strip.now);
-  const trained = chat.model.value?.info.trainedLength ?? Number.POSITIVE_INFINITY;
+  const info = chat.model.value?.info;
+  const trained = info?.trainedLength ?? Number.POSITIVE_INFINITY;
   const positions = chat.memory.stats.value?.positions ?? 0;
+  const unseen = info && info.windowedLayers > 0 ? positions - info.window : 0;
   return (
     <div class="ticks" aria-hidden="true">
       {ticks.map(({ at: top, label }) => (
@@ -178,6 +195,7 @@ function Ticks({ layout }: { layout: StripLayout }) {
           {label}
         </span>
       ))}
+      {unseen > 0 && <i class="windowed" style={{ top: `${Math.round(at(unseen))}px` }} />}
       {positions > trained && <i class="trained" style={{ top: `${Math.round(at(trained))}px` }} />}
     </div>
   );
@@ -211,6 +229,9 @@ function Tip({ layout }: { layout: StripLayout }) {
       <b>{tier}</b> {text.strip.turn(turn)}
       <br />
       {text.strip.tokens(first, last, bytes)}
+      {seenBy(stats.positions, last + 1).map((words) => (
+        <div key={words}>{words}</div>
+      ))}
     </div>
   );
 }

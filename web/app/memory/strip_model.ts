@@ -1,5 +1,5 @@
 // What the strip knows besides its slices: where turns lie in memory, and what a stretch of memory is called.
-import type { MemoryStats, MemoryTier } from '../../lib';
+import type { MemoryStats, MemoryTier, ModelInfo } from '../../lib';
 import { type Conversation, exchangeNumbers, messageIndex } from '../state/conversation';
 import type { Range } from '../state/memory_watch';
 import { tierAt, tierLabel } from './tiers';
@@ -39,6 +39,15 @@ export function bytesOf(tiers: MemoryTier[], first: number, end: number): number
     const shared = Math.min(end, tier.first + tier.positions) - Math.max(first, tier.first);
     return shared > 0 ? sum + (tier.bytes * shared) / tier.positions : sum;
   }, 0);
+}
+
+/** How many layers still see the tokens before `end`: fewer than all, once they have left the window that some have. */
+export function layersThatSee(
+  { layers, windowedLayers, window }: Pick<ModelInfo, 'layers' | 'windowedLayers' | 'window'>,
+  positions: number,
+  end: number,
+): number {
+  return windowedLayers > 0 && end <= positions - window ? layers - windowedLayers : layers;
 }
 
 export interface Stretch {

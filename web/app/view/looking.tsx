@@ -98,7 +98,9 @@ function Plan({ plan, address }: { plan: ModelPlan; address: string }) {
     [planNames.weights, words.planWeights(plan.weightBytes, plan.weightTypes)],
     ...presets.flatMap((preset): [string, string][] => {
       const each = plan.presets[preset];
-      return each ? [[planNames.memory(preset), words.planMemory(each.bytesPerToken, each.tokens)]] : [];
+      return each
+        ? [[planNames.memory(preset), words.planMemory(each.bytesPerToken, each.windowedBytes, each.tokens)]]
+        : [];
     }),
     [planNames.trained, words.trained(plan.trainedLength)],
   ];

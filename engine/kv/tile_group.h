@@ -1,0 +1,90 @@
+// Where tiles lie: exact rows and sealed pages of those layers of a model that see equally far back. What is kept how
+// is TileCache's decision.
+//
+// All layers and heads of a tile change tiers together, so a page holds the same eighth (of eight bits) of a tile for
+// all of them: pages have one size, and a demoted tile's pages serve any other.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "engine/formats/tile.h"
+#include "engine/kv/kv_shape.h"
+#include "engine/kv/page_pool.h"
+#include "engine/kv/tier_policy.h"
+
+namespace strata {
+
+class TileGroup {
+public:
+    // `layers` of the shape; `guarded`: those among them whose sealed keys have 8 bits. Both ascending.
+    TileGroup(const KvShape& shape, std::vector<int> layers, const std::vector<int>& guarded);
+
+    const std::vector<int>& layers() const { return layers_; }
+    int window() const { return window_; }
+    // The oldest tile that a query of `tile` sees.
+    int64_t first_visible(int64_t tile) const {
+        return oldest_visible(window_, tile * kTilePositions) / kTilePositions;
+    }
+
+    // ---- tiles, each of them held (exact, sealed or both) or let go
+    void resize(int64_t n_tiles);  // new ones hold nothing
+    bool holds(int64_t tile) const { return part(tile).exact || part(tile).header; }
+    void let_go(int64_t tile) {
+        give_back_exact(tile);
+        give_back_pages(tile);
+    }
+    bool take_exact(int64_t tile);  // false: memory is out
+    void give_back_exact(int64_t tile) { exact_pool_.give_back(std::move(parts_[size_t(tile)].exact)); }
+    bool take_pages(int64_t tile, Tier tier);  // false: memory is out, and nothing was taken
+    void give_back_pages(int64_t tile);
+    void keep_pages(int64_t tile, Tier tier);  // of a coarser tier; the others are given back
+
+    // ---- addresses; `layer`: index among layers()
+    float* exact_rows(TileSide side, int64_t tile, int layer, int head) const;  // (64, head_dim)
+    TileView view(TileSide side, int64_t tile, int layer, int head, Tier tier) const;
+
+    // ---- bytes
+    uint64_t exact_bytes() const { return exact_pool_.page_bytes(); }  // of a tile
+    uint64_t sealed_bytes(Tier tier) const;                            // of a tile; tier: not exact
+    uint64_t exact_bytes(int64_t tile) const { return part(tile).exact ? exact_bytes() : 0; }
+    uint64_t sealed_bytes(int64_t tile, Tier tier) const { return part(tile).header ? sealed_bytes(tier) : 0; }
+    static uint64_t record_bytes() { return sizeof(Part); }  // of a tile, whatever it holds
+    uint64_t allocated_bytes() const;                        // pages, free ones included
+    uint64_t free_bytes() const;
+    void trim();
+
+    // The forms of a tile in the order in which they are saved.
+    std::vector<float*> all_exact_rows(int64_t tile) const;  // (64, head_dim) each
+    std::vector<std::span<uint8_t>> sealed_pages(int64_t tile, Tier tier) const;
+
+private:
+    using Page = PagePool::Page;
+    struct Part {
+        Page exact;        // floats (2 sides, n_layers, n_kv_heads, 64, head_dim); empty: not held
+        Page header;       // (n_layers, n_kv_heads, 2 sides, header), then the keys of guarded layers:
+                           // (guarded layers, n_kv_heads, 64, head_dim); empty: not sealed
+        Page pages[2][4];  // of each side
+    };
+
+    const Part& part(int64_t tile) const { return parts_[size_t(tile)]; }
+    int n_heads_in_all() const { return int(layers_.size()) * n_kv_heads_; }
+    size_t headers_bytes() const { return size_t(2 * n_heads_in_all() * tile_header_bytes(head_dim_)); }
+    // Without guarded layers pages of both sides have one size, and one free list.
+    PagePool& pool_of(TileSide side) { return side == TileSide::keys || n_guarded_ == 0 ? key_pool_ : value_pool_; }
+    template <class Group>  // const or not
+    static auto pools_of(Group& g) {
+        return std::array{&g.exact_pool_, &g.header_pool_, &g.key_pool_, &g.value_pool_};
+    }
+
+    int n_kv_heads_, head_dim_, window_;
+    std::vector<int> layers_;
+    int n_guarded_;
+    std::vector<int> place_;  // of each layer's keys: among those in key pages, or -1 - place among the guarded
+    PagePool exact_pool_, header_pool_, key_pool_, value_pool_;
+    std::vector<Part> parts_;
+};
+
+}  // namespace strata
