@@ -285,7 +285,8 @@ struct TileKernelsFor {
             for (int c = 0; c < cols; c += 32, ++block) {
                 alignas(64) uint8_t bytes[kPanelRows * 32];
                 for (int i = 0; i < kPanelRows; ++i)
-                    S::store_packing(S::load_weights(levels + (r + i) * cols + c), bytes + i * 32);
+                    S::template store_packing<Codes::int8, 0>(S::load_bytes32(levels + (r + i) * cols + c),
+                                                              bytes + i * 32);
                 S::pack(bytes, block);
             }
     }
@@ -301,11 +302,11 @@ struct TileKernelsFor {
                 const int first = done < n - kPanelTokens ? done : n - kPanelTokens;
                 const PanelBlock* block = panels.blocks + r / kPanelRows * blocks;
                 PanelInts dots[kPanelTokens];
-                S::template panel_dots<Weights32, kPanelTokens, 0, 32>(*block, queries + first * cols, cols, dots);
+                S::template panel_dots<Codes::int8, 0, kPanelTokens, 0, 32>(*block, queries + first * cols, cols, dots);
                 for (int b = 1; b < blocks; ++b) {
                     PanelInts more[kPanelTokens];
-                    S::template panel_dots<Weights32, kPanelTokens, 0, 32>(block[b], queries + first * cols + b * 32,
-                                                                           cols, more);
+                    S::template panel_dots<Codes::int8, 0, kPanelTokens, 0, 32>(
+                        block[b], queries + first * cols + b * 32, cols, more);
                     for (int t = 0; t < kPanelTokens; ++t) dots[t] = S::add(dots[t], more[t]);
                 }
                 for (int t = done - first; t < kPanelTokens; ++t) fn(first + t, r, S::to_float(dots[t]));
