@@ -76,7 +76,7 @@ function speedTable(results) {
     (results[name]?.rows ?? [])
       .filter((row) => row.samples_ts)
       .map((row) => [
-        name.replace(/-.*/, ''),
+        name.startsWith('native') ? 'native' : 'tab',
         row.model_filename.replace('.gguf', ''),
         row.engine,
         row.kv,
