@@ -75,6 +75,7 @@ constexpr PreTokenizer kPreTokenizers[] = {
     {"poro-chat", Grammar::bloom},
     {"gpt3-finnish", Grammar::bloom},
     {"viking", Grammar::viking},
+    {"superbpe", Grammar::superbpe},
 };
 
 size_t gpt2_end(std::string_view text, size_t at) {
@@ -275,6 +276,22 @@ Match trailing_spaces(std::string_view text, size_t at) {
     return {begin, at};
 }
 
+// Where three digits, or six, nine, …, are all that is left of their run; the end of the text if nowhere.
+size_t digit_group(std::string_view text, size_t at) {
+    while (at < text.size()) {
+        const size_t end = run_end(text, at, [](const Character& c) { return c.is_ascii_digit(); });
+        if (end > at && (end - at) % 3 == 0) return at;
+        at += end > at ? (end - at) % 3 : character_at(text, at).length;
+    }
+    return text.size();
+}
+
+// (?=(\d{3})+(?!\d)) : cuts there, and takes along what comes before the next cut.
+Match digit_group_match(std::string_view text, size_t at) {
+    const size_t begin = digit_group(text, at);
+    return {begin, begin < text.size() ? digit_group(text, begin + 1) : begin};
+}
+
 constexpr int kUnlimited = std::numeric_limits<int>::max();
 constexpr Step kNumber = first_match<numbers_up_to<1>>, kThreeNumbers = first_match<numbers_up_to<3>>,
                kNumbers = first_match<numbers_up_to<kUnlimited>>, kGpt2 = first_match<gpt2_end>;
@@ -300,6 +317,7 @@ constexpr Step kDeepseekV3Steps[] = {kThreeNumbers, first_match<cjk_and_kana_end
 constexpr Step kFalconSteps[] = {first_match<falcon_signs_end<true>>, kGpt2, first_match<three_digits_end>};
 constexpr Step kDefaultSteps[] = {first_match<falcon_signs_end<false>>, kGpt2, kNumbers, first_match<three_digits_end>};
 constexpr Step kBloomSteps[] = {first_match<bloom_end>};
+constexpr Step kSuperBpeSteps[] = {kNumbers, digit_group_match};
 constexpr Step kVikingSteps[] = {first_match<bloom_end>, kNumber};
 
 std::span<const Step> steps_of(Grammar grammar) {
@@ -336,6 +354,8 @@ std::span<const Step> steps_of(Grammar grammar) {
             return kBloomSteps;
         case Grammar::viking:
             return kVikingSteps;
+        case Grammar::superbpe:
+            return kSuperBpeSteps;
     }
     return {};
 }

@@ -47,6 +47,8 @@ struct PreTokenizer {
         bloom,
         // bloom, then \p{N}.
         viking,
+        // \p{N}+, then between digits so that groups of three end where they do. All else is one word.
+        superbpe,
     };
 
     const char* name;  // as in tokenizer.ggml.pre

@@ -161,7 +161,6 @@ TEST(TokenizerGolden, OtherPreTokenizersAreRefusedByName) {
                                             "modern-bert",
                                             "roberta-bpe",
                                             "sarvam-moe",
-                                            "superbpe",
                                             "tiny_aya",
                                             "youtu"};
     std::string message;

@@ -20,9 +20,11 @@ TODAY = datetime.datetime(2026, 1, 5, 12)
 TOKENS = {
     "llama-3": ("<|begin_of_text|>", "<|eot_id|>"),
     "llama-3.1": ("<|begin_of_text|>", "<|eot_id|>"),
+    "llama-3.1-nemotron": ("<|begin_of_text|>", "<|eot_id|>"),
     "llama-3.2": ("<|begin_of_text|>", "<|eot_id|>"),
     "gemma": ("<bos>", "<eos>"),
     "gemma-3": ("<bos>", "<eos>"),
+    "gemma-3-parts": ("<bos>", "<eos>"),
     "deepseek-r1": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"),
     "deepseek-v2": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"),
     "olmo2": ("<|endoftext|>", "<|endoftext|>"),
