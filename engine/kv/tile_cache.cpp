@@ -76,9 +76,9 @@ uint64_t TileCache::slab_bytes() const {
 uint64_t TileCache::fixed_bytes() const {
     uint64_t bytes = sink_bytes() + 2 * kExactTiles * record_bytes();
     for (const TileGroup& group : groups_) {
-        constexpr int64_t kFar = int64_t(1) << 32;  // a tile so late that a window does not reach the first one
-        bytes +=
-            2 * uint64_t(std::min<int64_t>(kExactTiles, kFar - group.first_visible(kFar) + 1)) * group.exact_bytes();
+        constexpr int64_t kLate = int64_t(1) << 32;  // a tile so late that no window reaches the first one
+        const int64_t seen = kLate - group.first_visible(kLate) + 1;
+        bytes += 2 * uint64_t(std::min<int64_t>(kExactTiles, seen)) * group.exact_bytes();
     }
     return bytes;
 }
@@ -90,8 +90,9 @@ std::optional<Error> TileCache::refuse_budget(uint64_t budget_bytes) const {
                                                   mib(least_budget_bytes())};
 }
 
-// A budget counts what a turn may hold beside what is seen: a window of sealed tiles more, wherever the turn began, so
-// that tiers do not depend on turns. `begin` is the latest tile with that much.
+// Layers with a window hold the sealed tiles that the newest tile sees, and those that the tile sees in which the turn
+// began. That so many are counted wherever it began keeps tiers independent of turns: most, and the finest, are held
+// when it began in `begin`, the youngest sealed tile that is not seen any more.
 TileBytes TileCache::tile_bytes(int64_t newest_tile) const {
     TileBytes bytes{};
     bytes.oldest.fill(record_bytes());
@@ -577,7 +578,8 @@ Result<std::unique_ptr<TileCache>> TileCache::restore(const KvShape& shape, Byte
         *n_tiles > in.remaining() / 2)
         return damaged("its number of tiles does not fit its " + std::to_string(*end) + " tokens");
     // Records of tiles that nothing is held of are larger than what they were read from.
-    if (!std::unique_ptr<uint8_t[]>(new (std::nothrow) uint8_t[*n_tiles * 2 * cache->record_bytes()]))
+    const uint64_t records = *n_tiles * 2 * cache->record_bytes();
+    if (records > uint64_t(PTRDIFF_MAX) || !std::unique_ptr<uint8_t[]>(new (std::nothrow) uint8_t[size_t(records)]))
         return Error{ErrorCode::out_of_memory, kNoRoom};
     cache->end_ = *end;
     cache->turn_begin_ = *turn_begin;

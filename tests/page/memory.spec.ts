@@ -1,6 +1,21 @@
 // The memory that is shown is the memory that is there: strip, table, plot and footer say the same.
+import { readFileSync } from 'node:fs';
 import { expect, type Page, test } from '@playwright/test';
-import { answers, answerTo, ask, atRest, longText, message, open, questions, sendButton, valuesPerToken } from './page';
+import {
+  answers,
+  answerTo,
+  ask,
+  atRest,
+  expectModel,
+  longText,
+  message,
+  octets,
+  open,
+  openFiles,
+  questions,
+  sendButton,
+  valuesPerToken,
+} from './page';
 
 interface Row {
   tier: string;
@@ -92,6 +107,28 @@ test('after the window, older memory is 4-bit: table, strip and footer agree', a
     'aria-valuetext',
     new RegExp(`^Exact, turn 1, tokens .* to ${(kept.tokens - 1).toLocaleString('en')}, `),
   );
+});
+
+test('of a model with a window in some layers, the drawer says what these take and the strip what they no longer see', async ({
+  page,
+}) => {
+  const buffer = readFileSync('tests/fixtures/gemma2-mini-q4_0.gguf'); // two layers, the first sees 40 tokens
+  await open(page);
+  await openFiles(page, { name: 'windowed.gguf', mimeType: octets, buffer });
+  await expectModel(page, 'windowed');
+  await answerTo(page, 'abcdefg '.repeat(40));
+  await openDrawer(page);
+  const note = page.locator('.figure .note', { hasText: '1 of 2 layers see only the last 40 tokens: ' });
+  const shown = inBytes((await note.textContent())!.replace(/^.*: |\.$/g, '').replace(/\u00a0/g, ' '));
+  expect(shown).toBeGreaterThan(0);
+  expect(shown).toBeLessThan(inBytes((await table(page)).kept.bytes));
+  const strip = page.getByRole('slider', { name: 'Position in this conversation' });
+  await strip.focus();
+  await page.keyboard.press('Home');
+  await expect(strip).toHaveAttribute('aria-valuetext', /seen by 1 of 2 layers$/);
+  await page.keyboard.press('End');
+  await expect(strip).not.toHaveAttribute('aria-valuetext', /seen by/);
+  await expect(page.locator('.ticks .windowed')).toHaveCount(1);
 });
 
 test('the bytes in the table add up to what is in memory', async ({ page }) => {

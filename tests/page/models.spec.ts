@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, type Page, test } from '@playwright/test';
-import { answerTo, expectModel, longText, message, modelFile, modelName, open } from './page';
+import { answerTo, expectModel, longText, message, modelFile, modelName, octets, open, openFiles } from './page';
 
 async function openAddress(page: Page, url: string): Promise<void> {
   await page.getByRole('button', { name: /^Model: / }).click();
@@ -14,15 +14,6 @@ async function openAddress(page: Page, url: string): Promise<void> {
 
 /** What the page says of an address that it could not look at, in the dialog. */
 const refusal = (page: Page) => page.getByRole('dialog', { name: 'Model' }).getByRole('alert');
-
-async function openFiles(page: Page, file: { name: string; mimeType: string; buffer: Buffer }): Promise<void> {
-  await page.getByRole('button', { name: /^Model: / }).click();
-  const chooser = page.waitForEvent('filechooser');
-  await page.getByRole('dialog').getByRole('button', { name: 'Open a .gguf file' }).click();
-  await (await chooser).setFiles(file);
-}
-
-const octets = 'application/octet-stream';
 
 test('a file of one’s own replaces the model, and the conversation is read by it', async ({ page }) => {
   await open(page);

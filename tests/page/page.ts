@@ -33,6 +33,15 @@ export async function expectModel(page: Page, name: string): Promise<void> {
   await expect(page.getByRole('button', { name: `Model: ${name}. Choose another` })).toBeVisible();
 }
 
+export const octets = 'application/octet-stream';
+
+export async function openFiles(page: Page, file: { name: string; mimeType: string; buffer: Buffer }): Promise<void> {
+  await page.getByRole('button', { name: /^Model: / }).click();
+  const chooser = page.waitForEvent('filechooser');
+  await page.getByRole('dialog').getByRole('button', { name: 'Open a .gguf file' }).click();
+  await (await chooser).setFiles(file);
+}
+
 export const message = (page: Page) => page.getByRole('textbox', { name: 'Message' });
 export const sendButton = (page: Page) => page.getByRole('button', { name: 'Send', exact: true });
 export const stopButton = (page: Page) => page.getByRole('button', { name: /^Stop/ });
