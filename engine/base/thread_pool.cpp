@@ -7,7 +7,7 @@ namespace strata {
 namespace {
 // How often a waiting thread looks before it sleeps: some tens of microseconds, longer than the pause between two
 // matrix products of one token, shorter than anything a person or a battery would notice.
-constexpr int kSpins = 20000;
+constexpr int kSpins = 1500;
 // Chunks per thread: small enough that a thread that the system interrupts does not hold up the others.
 constexpr int64_t kChunksPerThread = 4;
 }  // namespace
@@ -38,8 +38,12 @@ void ThreadPool::run(const Job& job) {
     generation_.fetch_add(1);  // sequentially consistent, as is asleep_: a thread going to sleep sees one or the other
     if (asleep_.load() > 0) wake_all(&generation_);
     work(0);
-    for (int spins = 0; running_.load(std::memory_order_acquire) > 0; ++spins)
-        if (spins >= kSpins) std::this_thread::yield();  // more threads than cores: let them finish
+    for (int spins = 0; running_.load(std::memory_order_acquire) > 0; ++spins) {
+        if (spins < kSpins)
+            pause_briefly();
+        else
+            std::this_thread::yield();  // more threads than cores: let them finish
+    }
 }
 
 void ThreadPool::work(int thread) {
@@ -55,7 +59,10 @@ void ThreadPool::work(int thread) {
 void ThreadPool::serve(int thread) {
     for (uint32_t seen = 0;;) {
         for (int spins = 0; generation_.load(std::memory_order_acquire) == seen; ++spins) {
-            if (spins < kSpins) continue;
+            if (spins < kSpins) {
+                pause_briefly();
+                continue;
+            }
             asleep_.fetch_add(1);
             sleep_while_equal(&generation_, seen);
             asleep_.fetch_sub(1);

@@ -1,7 +1,6 @@
 // Matrix products with the weights of quad_rows.inl.h. The order of the sums is that of kernels.h.
 #pragma once
 #include <algorithm>
-#include <cstring>
 
 #include "engine/base/check.h"
 #include "engine/kernels/kernels.h"
@@ -37,9 +36,13 @@ struct QuadProductsFor {
             : x(static_cast<const Activation*>(a.x_quantised) + token * a.cols),
               scales(a.x_scales + token * (a.cols / 32)),
               sums(a.x_sums + token * n_activation_sums(a.cols)) {}
-        Input(const Activation* activations, const float* activation_scales, const float* activation_sums)
-            : x(activations), scales(activation_scales), sums(activation_sums) {}
-        Input quad(int64_t i) const { return {x + i * kQuadCols, scales + i * 4, sums + i * 12}; }
+        Input quad(int64_t i) const {
+            Input moved = *this;
+            moved.x += i * kQuadCols;
+            moved.scales += i * 4;
+            moved.sums += i * 12;
+            return moved;
+        }
     };
 
     template <class Rows, int kQuad, int i>
@@ -109,23 +112,20 @@ struct QuadProductsFor {
         return (lane[0] + lane[2]) + (lane[1] + lane[3]);
     }
 
-    // The last blocks of a row of blocks of 32, where they are no whole quad: blocks of zeros fill it up.
+    // The last blocks of a row of blocks of 32, 1 to 3 of them, where they are no whole quad. What is missing counts as
+    // activations of 0 with a scale of 0.
     template <class Rows>
-    struct Tail {
-        uint8_t unit[Rows::kUnitBytes] = {};
-        Activation x[kQuadCols] = {};
-        float scales[4] = {};
-        int64_t blocks;
-
-        Tail(const uint8_t* unit_in_row, int64_t n_blocks) : blocks(n_blocks) {
-            std::memcpy(unit, unit_in_row, size_t(blocks) * (Rows::kUnitBytes / 4));
-        }
-        Input input(Input in) {
-            std::copy_n(in.x, blocks * 32, x);
-            std::copy_n(in.scales, blocks, scales);
-            return {x, scales, in.sums};
-        }
-    };
+    [[gnu::always_inline]] static Float4 last_terms(const uint8_t* unit, int blocks, Input in) {
+        const auto dot = [&](Weights32 codes, int i) {
+            return Rows::kCodes == Codes::int8 ? S::dot(codes, in.x + i * 32) : S::dot_unsigned(codes, in.x + i * 32);
+        };
+        const Ints first = dot(weights<Rows, 0, 0>(unit), 0);
+        const Ints second = blocks > 1 ? dot(weights<Rows, 0, 1>(unit), 1) : Ints{};
+        const Ints third = blocks > 2 ? dot(weights<Rows, 0, 2>(unit), 2) : Ints{};
+        const float x_scales[4] = {in.scales[0], blocks > 1 ? in.scales[1] : 0, blocks > 2 ? in.scales[2] : 0, 0};
+        in.scales = x_scales;
+        return terms<Rows>(S::sums(first, second, third, Ints{}), Rows::template scales<0>(unit, blocks), in);
+    }
 
     template <class Rows>
     static void one_token(const MatmulArgs& a, int64_t row) {
@@ -140,10 +140,7 @@ struct QuadProductsFor {
             in = in.quad(Rows::kUnitQuads);
         }
         if constexpr (Rows::kUnitQuads == 1)
-            if (left > 0) {
-                Tail<Rows> tail(unit, left);
-                acc = S::add(acc, terms_once<Rows, 0>(tail.unit, tail.input(in)));
-            }
+            if (left > 0) acc = S::add(acc, last_terms<Rows>(unit, int(left), in));
         a.out[row] = sum4(acc);
     }
 
@@ -169,12 +166,8 @@ struct QuadProductsFor {
             }
         }
         if constexpr (Rows::kUnitQuads == 1)
-            if (left > 0) {
-                Tail<Rows> tail(unit, left);
-                const Quad quad = unpack<Rows, 0>(tail.unit);
-                for (int t = 0; t < n; ++t)
-                    acc[t] = S::add(acc[t], terms<Rows>(quad, tail.input(Input(a, first_token + t).quad(quads))));
-            }
+            for (int t = 0; left > 0 && t < n; ++t)
+                acc[t] = S::add(acc[t], last_terms<Rows>(unit, int(left), Input(a, first_token + t).quad(quads)));
         for (int t = 0; t < n; ++t) a.out[(first_token + t) * a.out_stride + row] = sum4(acc[t]);
     }
 

@@ -55,16 +55,17 @@ struct QuadRowsFor {
         static const uint8_t* at(const uint8_t* unit, int i, size_t member) {
             return unit + i * sizeof(Block) + member;
         }
-        static Float4 halves(const uint8_t* unit, size_t member) {
-            return S::gather_half4(at(unit, 0, member), at(unit, 1, member), at(unit, 2, member), at(unit, 3, member));
+        // Of n blocks, 1 to 4: those that are missing at the end of a row repeat the last one.
+        static Float4 halves(const uint8_t* unit, size_t member, int n) {
+            const auto half = [&](int i) { return at(unit, i < n ? i : n - 1, member); };
+            return S::gather_half4(half(0), half(1), half(2), half(3));
         }
         template <int kQuad>
-        static Scales scales(const uint8_t* unit) {
-            return {halves(unit, offsetof(Block, scale))};
+        static Scales scales(const uint8_t* unit, int n = 4) {
+            return {halves(unit, offsetof(Block, scale), n)};
         }
-        template <int kQuad>
-        static Scales scales_and_minimums(const uint8_t* unit) {
-            return {halves(unit, offsetof(Block, scale)), halves(unit, offsetof(Block, minimum))};
+        static Scales scales_and_minimums(const uint8_t* unit, int n) {
+            return {halves(unit, offsetof(Block, scale), n), halves(unit, offsetof(Block, minimum), n)};
         }
         static const uint8_t* stored(const uint8_t* unit, int i) { return at(unit, i, offsetof(Block, q)); }
         template <int i>
@@ -101,8 +102,8 @@ struct QuadRowsFor {
         static constexpr bool kMinimums = true;
         static constexpr Layout kLayout = Layout::nibbles;
         template <int kQuad>
-        static Scales scales(const uint8_t* unit) {
-            return Base::template scales_and_minimums<kQuad>(unit);
+        static Scales scales(const uint8_t* unit, int n = 4) {
+            return Base::scales_and_minimums(unit, n);
         }
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
@@ -120,8 +121,8 @@ struct QuadRowsFor {
         using Base = OfBlocks<BlockQ5_1>;
         static constexpr bool kMinimums = true;
         template <int kQuad>
-        static Scales scales(const uint8_t* unit) {
-            return Base::template scales_and_minimums<kQuad>(unit);
+        static Scales scales(const uint8_t* unit, int n = 4) {
+            return Base::scales_and_minimums(unit, n);
         }
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
