@@ -31,6 +31,10 @@ struct Session::Impl {
           transformer(m, *cache, distance_clamp, k, pool) {}
 
     Status read(std::span<const int> ids, const LogitsSink* sink);
+    Result<int> read_some(std::span<const int> ids, int layers);
+    Status check_ids(std::span<const int> ids) const;
+    Status begin(std::span<const int> ids);
+    void complete(const LogitsSink* sink);
 
     const Model& model;
     const Kernels& kernels;
@@ -41,6 +45,7 @@ struct Session::Impl {
     Transformer transformer;
     std::vector<int> tokens;
     std::vector<float> logits;
+    std::vector<int> begun;  // tokens of the micro-batch that is being computed
 };
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -82,33 +87,68 @@ Result<std::unique_ptr<Session>> Session::open(const Model& model, const Session
     return std::unique_ptr<Session>(new Session(std::make_unique<Impl>(model, std::move(*cache), **kernels, options)));
 }
 
-// A micro-batch never crosses a multiple of 64 positions, so that all its rows lie in one page of the cache.
-Status Session::Impl::read(std::span<const int> ids, const LogitsSink* sink) {
+Status Session::Impl::check_ids(std::span<const int> ids) const {
     const int n_vocab = model.config().n_vocab;
     for (const int id : ids)
         if (id < 0 || id >= n_vocab)
             return Error{ErrorCode::invalid_argument,
                          "token " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(n_vocab)};
+    return Done{};
+}
+
+// The next micro-batch, which never crosses a multiple of 64 positions, so that all its rows lie in one page of the
+// cache.
+Status Session::Impl::begin(std::span<const int> ids) {
+    begun.clear();
+    const int64_t position = cache->position();
+    const int64_t page_left = kPagePositions - position % kPagePositions;
+    const size_t n = size_t(std::min<int64_t>({int64_t(ids.size()), page_left, micro_batch}));
+    if (const Status room = cache->reserve(int(n), kernels, pool); !room) return room.error();
+    transformer.reserve(position + int64_t(n));
+    begun.assign(ids.begin(), ids.begin() + int64_t(n));
+    transformer.begin(begun);
+    return Done{};
+}
+
+void Session::Impl::complete(const LogitsSink* sink) {
+    const size_t n_vocab = size_t(model.config().n_vocab);
+    const int64_t position = cache->position();
+    const auto result = transformer.finish(sink ? Transformer::Logits::all : Transformer::Logits::last);
+    cache->advance(int(begun.size()));
+    tokens.insert(tokens.end(), begun.begin(), begun.end());
+    for (size_t i = 0; sink && i < begun.size(); ++i)
+        (*sink)(position + int64_t(i), result.subspan(i * n_vocab, n_vocab));
+    const auto last = result.last(n_vocab);
+    logits.assign(last.begin(), last.end());
+    begun.clear();
+}
+
+Status Session::Impl::read(std::span<const int> ids, const LogitsSink* sink) {
+    if (const Status checked = check_ids(ids); !checked) return checked.error();
     while (!ids.empty()) {
-        const int64_t position = cache->position();
-        const int64_t page_left = kPagePositions - position % kPagePositions;
-        const size_t n = size_t(std::min<int64_t>({int64_t(ids.size()), page_left, micro_batch}));
-        if (const Status room = cache->reserve(int(n), kernels, pool); !room) return room.error();
-        transformer.reserve(position + int64_t(n));
-        const auto result =
-            transformer.forward(ids.first(n), sink ? Transformer::Logits::all : Transformer::Logits::last);
-        cache->advance(int(n));
-        tokens.insert(tokens.end(), ids.begin(), ids.begin() + int64_t(n));
-        for (size_t i = 0; sink && i < n; ++i)
-            (*sink)(position + int64_t(i), result.subspan(i * size_t(n_vocab), size_t(n_vocab)));
-        const auto last = result.last(size_t(n_vocab));
-        logits.assign(last.begin(), last.end());
-        ids = ids.subspan(n);
+        if (const Status ready = begin(ids); !ready) return ready.error();
+        ids = ids.subspan(begun.size());
+        transformer.run(model.config().n_layers);
+        complete(sink);
     }
     return Done{};
 }
 
+Result<int> Session::Impl::read_some(std::span<const int> ids, int layers) {
+    if (const Status checked = check_ids(ids); !checked) return checked.error();
+    if (ids.empty()) return 0;
+    const bool goes_on =
+        !begun.empty() && begun.size() <= ids.size() && std::equal(begun.begin(), begun.end(), ids.begin());
+    if (!goes_on)
+        if (const Status ready = begin(ids); !ready) return ready.error();
+    if (!transformer.run(layers)) return 0;
+    const int n = int(begun.size());
+    complete(nullptr);
+    return n;
+}
+
 Status Session::append(std::span<const int> tokens) { return impl_->read(tokens, nullptr); }
+Result<int> Session::append_some(std::span<const int> tokens, int layers) { return impl_->read_some(tokens, layers); }
 Status Session::score(std::span<const int> tokens, const LogitsSink& sink) { return impl_->read(tokens, &sink); }
 
 void Session::begin_turn() {
@@ -119,6 +159,7 @@ Result<bool> Session::truncate(int64_t n) {
     if (n < 0 || n > position())
         return Error{ErrorCode::invalid_argument,
                      "cannot go back to token " + std::to_string(n) + " of " + std::to_string(position())};
+    impl_->begun.clear();
     if (n == position()) return true;
     const int64_t start = start_for(n);
     const auto exact = impl_->cache->truncate(start);
@@ -135,6 +176,7 @@ int64_t Session::start_for(int64_t n) const { return n >= position() ? position(
 
 Status Session::set_memory(KvPreset preset, uint64_t budget_bytes) {
     TileCache* tiles = impl_->cache->tiles();
+    impl_->begun.clear();
     if (tiles) return tiles->set_memory(preset, budget_bytes, impl_->kernels, impl_->pool);
     return Error{ErrorCode::invalid_argument,
                  "this conversation is kept in a row format, which has no presets and no budget: begin a new one"};

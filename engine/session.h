@@ -40,6 +40,11 @@ public:
     // conversation is as it was before the call, or holds a prefix of the tokens: position() tells.
     Status append(std::span<const int> tokens);
 
+    // As append, for callers that must be able to stop in between: reads up to one micro-batch of the tokens, `layers`
+    // layers of it at a time. Returns how many tokens have entered the conversation by that: 0 says that the same call
+    // goes on where this one ended. Any other call that changes the conversation or its memory drops what was begun.
+    Result<int> append_some(std::span<const int> tokens, int layers);
+
     // As append, and hands out the logits of every position: sink(position, logits (n_vocab)).
     using LogitsSink = std::function<void(int64_t position, std::span<const float> logits)>;
     Status score(std::span<const int> tokens, const LogitsSink& sink);

@@ -259,7 +259,10 @@ public:
         session_ = std::move(*session);
         return val::undefined();
     }
-    val append(const val& ids) { return to_js(session_->append(emscripten::convertJSArrayToNumberVector<int>(ids))); }
+    val append_some(const val& ids, int layers) {
+        const auto read = session_->append_some(emscripten::convertJSArrayToNumberVector<int>(ids), layers);
+        return read ? val(*read) : failure(read.error());
+    }
     void begin_turn() { session_->begin_turn(); }
     double start_for(double n) const { return double(session_->start_for(int64_t(n))); }
     val truncate(double n) {
@@ -391,7 +394,7 @@ EMSCRIPTEN_BINDINGS(engine) {
         .function("eos", &Engine::eos)
         .function("wantsBos", &Engine::wants_bos)
         .function("openSession", &Engine::open_session)
-        .function("append", &Engine::append)
+        .function("appendSome", &Engine::append_some)
         .function("beginTurn", &Engine::begin_turn)
         .function("startFor", &Engine::start_for)
         .function("truncate", &Engine::truncate)

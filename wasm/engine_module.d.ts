@@ -96,7 +96,8 @@ export interface NativeEngine {
   wantsBos(): boolean;
 
   openSession(options: SessionOptions): Failure | undefined;
-  append(ids: number[]): Failure | undefined;
+  /** Up to one micro-batch, so many layers at a time: how many of the tokens were read. 0: call again with the same. */
+  appendSome(ids: number[], layers: number): number | Failure;
   beginTurn(): void;
   /** How many of the first tokens stay in memory when truncate(position) is called; the others are read again. */
   startFor(position: number): number;

@@ -58,14 +58,31 @@ uint64_t Transformer::scratch_bytes() const {
 }
 
 std::span<const float> Transformer::forward(std::span<const int> tokens, Logits which) {
-    const int n = int(tokens.size());
-    CHECK(n >= 1 && n <= kMaxBatch);
+    begin(tokens);
+    run(c_.n_layers);
+    return finish(which);
+}
+
+void Transformer::begin(std::span<const int> tokens) {
+    CHECK(tokens.size() >= 1 && tokens.size() <= size_t(kMaxBatch));
+    n_tokens_ = int(tokens.size());
+    next_layer_ = 0;
     embed(tokens);
-    for (int layer = 0; layer < c_.n_layers; ++layer) {
-        const LayerWeights& w = w_.layers[size_t(layer)];
-        attention_part(w, layer, n);
-        feed_forward_part(w, n);
+}
+
+bool Transformer::run(int layers) {
+    const int end = std::min(std::max(layers, 1), c_.n_layers - next_layer_) + next_layer_;
+    for (; next_layer_ < end; ++next_layer_) {
+        const LayerWeights& w = w_.layers[size_t(next_layer_)];
+        attention_part(w, next_layer_, n_tokens_);
+        feed_forward_part(w, n_tokens_);
     }
+    return next_layer_ == c_.n_layers;
+}
+
+std::span<const float> Transformer::finish(Logits which) {
+    CHECK(next_layer_ == c_.n_layers);
+    const int n = n_tokens_;
     const float* normed = normalised(w_.output_norm, n);
     const int wanted = which == Logits::all ? n : 1;
     const size_t size = size_t(wanted) * size_t(c_.n_vocab);

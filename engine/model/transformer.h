@@ -27,6 +27,11 @@ public:
     // reserved and must not have been advanced; it holds the new rows afterwards and is advanced by the caller.
     // Returns the logits of the last token (n_vocab), or of all (n, n_vocab); valid until the next call.
     std::span<const float> forward(std::span<const int> tokens, Logits which);
+    // The same in steps, between which it can be given up by beginning another one. run() does the next layers, at
+    // least one, and returns true when all are done; finish() follows then.
+    void begin(std::span<const int> tokens);
+    bool run(int layers);
+    std::span<const float> finish(Logits which);
 
     // About what a Transformer of this shape allocates; for asking before it does.
     static uint64_t needed_bytes(const ModelConfig& config, const Kernels& kernels);
@@ -80,6 +85,7 @@ private:
     Rope rope_, local_rope_;
     Attention attention_;
     ForwardProfile* profile_ = nullptr;
+    int n_tokens_ = 0, next_layer_ = 0;  // of the pass that was begun
 
     std::vector<float> x_;            // (kMaxBatch, d_model): the residual stream
     std::vector<float> normed_;       // (kMaxBatch, d_model)

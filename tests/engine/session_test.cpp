@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/engine/shipped_model.h"
 #include "tests/engine/some_tokens.h"
 
@@ -35,6 +37,51 @@ TEST(Session, LogitsDoNotDependOnBatchesCallsThreadsOrBackend) {
     }
     const KvOptions& kv = kPolicies[2];
     EXPECT_EQ(final_logits({kv, 1, 64, nullptr}, tokens, 64), final_logits({kv, 2, 64, "scalar"}, tokens, 64));
+}
+
+TEST(Session, ReadingInPartsAndGivingPartsUpGivesTheSameBits) {
+    const auto tokens = some_tokens(300);
+    std::vector<int> others = some_tokens(300);
+    std::reverse(others.begin(), others.end());
+    KvOptions quality;
+    quality.preset = KvPreset::quality;
+    for (const KvOptions& kv : {kPolicies[1], quality}) {
+        const auto reference = final_logits({kv, 1, 64, nullptr}, tokens, tokens.size());
+        for (const int layers : {1, 2, 100}) {
+            const auto session = Session::open(shipped_model(), {kv, 2, 64, nullptr});
+            ASSERT_TRUE(session);
+            Session& s = **session;
+            for (int calls = 0; s.position() < 300; ++calls) {
+                ASSERT_LT(calls, 300 * shipped_model().config().n_layers);
+                const size_t done = size_t(s.position());
+                if (calls % 3 == 1 && layers < 100) {  // begun, and dropped by what follows
+                    ASSERT_EQ(*s.append_some(std::span(others).subspan(done), 1), 0);
+                    ASSERT_EQ(s.position(), int64_t(done));
+                    if (calls % 2 == 0) {
+                        ASSERT_TRUE(s.append(std::span(tokens).subspan(done, 1)));
+                    }
+                    continue;
+                }
+                size_t read = 0;
+                while (read == 0) {
+                    const auto some = s.append_some(std::span(tokens).subspan(done), layers);
+                    ASSERT_TRUE(some);
+                    read = size_t(*some);
+                }
+                EXPECT_EQ(s.position(), int64_t(done + read));
+            }
+            EXPECT_EQ(reference, std::vector<float>(s.logits().begin(), s.logits().end())) << layers << " layers";
+            EXPECT_TRUE(std::equal(tokens.begin(), tokens.end(), s.tokens().begin(), s.tokens().end()));
+        }
+    }
+    const auto session = Session::open(shipped_model(), {quality, 1, 64, nullptr});
+    ASSERT_TRUE((*session)->append(some_tokens(10)));
+    EXPECT_EQ(*(*session)->append_some(tokens, 1), 0);
+    EXPECT_TRUE((*session)->truncate(4));  // what was begun belonged to ten tokens
+    while (*(*session)->append_some(std::span(tokens).subspan(4), 1) == 0) {
+    }
+    EXPECT_EQ((*session)->position(), 64);
+    EXPECT_FALSE((*session)->append_some(std::vector<int>{-1}, 1));
 }
 
 TEST(Session, GoingBackWithinTheWindowGivesTheSameBits) {

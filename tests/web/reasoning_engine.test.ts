@@ -41,9 +41,10 @@ class Native {
   decode = (ids: number[]) => String.fromCodePoint(...ids);
   position = () => this.#memory.length;
   beginTurn() {}
-  append(ids: number[]) {
+  appendSome(ids: number[]) {
     Native.read += String.fromCodePoint(...ids);
     this.#memory.push(...ids);
+    return ids.length;
   }
   truncate(length: number) {
     this.#memory.length = length;

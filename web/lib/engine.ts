@@ -38,11 +38,14 @@ import {
 import type { EngineHost } from './wasm_host';
 
 const mostThreads = 8; // by default: beyond this, memory bandwidth and not computing is the limit
-// How many tokens are read at once. Results do not depend on it.
-const batch = { first: 8, most: 64 };
-const batchMs = 120; // how long a batch should take, so that Stop works within 200 ms
+// How many tokens are read at once, and so many layers at a time: many tokens share what it costs to read the weights.
+// Results do not depend on it.
+const firstPace = { tokens: 32, layers: 1 };
+const mostTokens = 64;
+const stepMs = 120; // how long some layers of a batch should take, so that Stop works within 200 ms
 const header = { first: 4 * 2 ** 20, most: 64 * 2 ** 20 }; // bytes of a file to look for its header in
 const guardStepMs = 60; // of one step of the guard: how long a person may have to wait for it
+const tokensPerPanel = 8; // from so many on the kernels multiply them together
 const tokensPerPass = 4; // the kernels take so many tokens at a time: five cost as much as eight
 
 export function createEngine(host: EngineHost): Engine {
@@ -72,6 +75,7 @@ class InProcessEngine implements Engine {
   #host: EngineHost;
   #loaded: Loaded | undefined;
   #turns: Turn[] = [];
+  #pace = firstPace; // of reading this model
   /** Everything that changes the conversation waits for its turn: an answer that is being stopped ends first. */
   #turnstile = new Turnstile();
 
@@ -102,6 +106,7 @@ class InProcessEngine implements Engine {
         check(native.open(size, parts));
         const memory = openMemory(native, options.memory ?? {}, threads);
         this.#loaded = { module, native, memory, ...describeModel(native) };
+        this.#pace = firstPace;
       } catch (error) {
         dispose(module, native);
         await forgetIfDamaged(source, error);
@@ -238,7 +243,7 @@ class InProcessEngine implements Engine {
       check(loaded.native.beginGuard({ preset, threads: 1 }));
       try {
         let spent = 0;
-        for (let size = batch.first; ; ) {
+        for (let size = tokensPerPanel; ; ) {
           await pause();
           await this.#turnstile.idle();
           if (signal?.aborted || this.#loaded !== loaded)
@@ -320,21 +325,31 @@ class InProcessEngine implements Engine {
   async *#read({ tokens, turns, before }: Prompt, signal: AbortSignal | undefined): AsyncGenerator<Piece, boolean> {
     const { native } = this.#need();
     const coming = [...turns];
-    let size = batch.first;
     for (let done = 0; ; ) {
       while (coming[0] && coming[0].end <= native.position()) this.#turns.push(coming.shift()!);
       if (tokens.length > 0) yield { kind: 'reading', done, total: tokens.length };
       if (done === tokens.length) return true;
-      await pause();
-      if (signal?.aborted) return false;
       if (done === before) native.beginTurn();
+      const end = before !== undefined && before > done ? before : tokens.length;
+      const next = tokens.slice(done, Math.min(end, done + this.#pace.tokens));
+      const read = await this.#readBatch(next, signal);
+      if (read === 0) return false;
+      done += read;
+    }
+  }
+
+  /** One micro-batch, some layers after the other. 0: stopped, and then nothing was read. */
+  async #readBatch(tokens: number[], signal: AbortSignal | undefined): Promise<number> {
+    const { native, info } = this.#need();
+    for (let layer = 0; ; ) {
+      await pause();
+      if (signal?.aborted) return 0;
+      const layers = Math.min(this.#pace.layers, info.layers - layer);
       const started = performance.now();
-      const most = before !== undefined && before > done ? before - done : size;
-      const next = tokens.slice(done, done + Math.min(size, most));
-      check(native.append(next));
-      done += next.length;
-      const perToken = (performance.now() - started) / next.length;
-      size = batchSize(batchMs / perToken);
+      const read = check(native.appendSome(tokens, layers));
+      layer += layers;
+      this.#pace = paceOf(stepMs / (performance.now() - started), tokens.length, layers);
+      if (read > 0) return read;
     }
   }
 
@@ -509,8 +524,16 @@ async function forgetIfDamaged(source: ModelSource, error: unknown): Promise<voi
   if (damaged && source.kind === 'url' && source.keep && canKeep()) await removeModel(source.url).catch(() => {});
 }
 
+/** What fits a step of reading, when `ratio` times as much as so many tokens and layers does. */
+function paceOf(ratio: number, tokens: number, layers: number): typeof firstPace {
+  const fitting = ratio * tokens * layers;
+  let size = mostTokens;
+  while (size > tokensPerPanel && size > fitting) size /= 2;
+  return { tokens: size, layers: Math.max(1, Math.floor(fitting / size)) };
+}
+
 function batchSize(fitting: number): number {
-  const size = Math.min(Math.floor(fitting), batch.most);
+  const size = Math.min(Math.floor(fitting), mostTokens);
   return size < tokensPerPass ? Math.max(size, 1) : size - (size % tokensPerPass);
 }
 
