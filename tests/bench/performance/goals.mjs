@@ -161,7 +161,7 @@ export function goals(results) {
       '%',
       0.75,
       1,
-      at('tab-1b', decode(4000, ours)),
+      at('tab-1b-4000', decode(4000, ours)),
       at('native-1b', decode(4000, llama)),
     ),
     ...nativeGoals(small, 'native-135m'),

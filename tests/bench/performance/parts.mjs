@@ -29,11 +29,16 @@ export const parts = [
     seconds: 420,
     command: tab(
       '1b-q4_0',
-      ...['--kv', 'quality', '--depths', '32,4000', '--prompt', '512,128'],
+      ...['--kv', 'quality', '--depths', '32', '--prompt', '512,128'],
       ...['--peer-depths', '32', '--peer-prompt', '128', '--peer-reps', '3', '--peer-warm-up', '0'],
     ),
   },
   { name: 'native-1b', seconds: 150, command: native('1b-q4_0', '--kv', 'quality', '--depths', '32,4000') },
+  {
+    name: 'tab-1b-4000',
+    seconds: 240,
+    command: tab('1b-q4_0', '--kv', 'quality', '--peer-kv', 'none', '--depths', '4000', '--only', 'decode'),
+  },
   {
     name: 'tab-135m-4000',
     seconds: 280,
