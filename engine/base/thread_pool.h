@@ -53,8 +53,8 @@ private:
 
 // Sleep until `*word` may differ from `seen`, and wake all who sleep on it. One file per platform; CMake chooses.
 void sleep_while_equal(std::atomic<uint32_t>* word, uint32_t seen);
+void wake_all(std::atomic<uint32_t>* word);
 // Some tens of nanoseconds in which a waiting thread leaves a core's units to the thread that it may share them with.
 void pause_briefly();
-void wake_all(std::atomic<uint32_t>* word);
 
 }  // namespace strata

@@ -11,16 +11,15 @@
 #include "engine/kernels/quad_products.inl.h"
 #include "engine/kernels/tile_kernels.inl.h"
 #include "engine/simd/backend.h"
+#include "engine/simd/pair.h"
 
 namespace strata {
 
 template <SimdBackend S>
 struct KernelsFor {
     using F32 = typename S::F32;
-    using Pair = typename S::Pair;
+    using Pair = PairOf<S>;
     using Float4 = typename S::Float4;
-    using Ints = typename S::Ints;
-    using Weights32 = typename S::Weights32;
     using Activation = typename S::Activation;
     using PanelF32 = typename S::PanelF32;
     static constexpr int kLanes = F32::kLanes, kWideLanes = S::kPanelRows;
@@ -179,23 +178,23 @@ struct KernelsFor {
         for (int first = 0; first < 4; first += R) {
             Pair acc[R][T];
             for (int r = 0; r < R; ++r)
-                for (int t = 0; t < T; ++t) acc[r][t] = S::pair(S::splat(0), S::splat(0));
+                for (int t = 0; t < T; ++t) acc[r][t] = Pair::zero();
             const float* row = rows + first * head_dim;
             int i = 0;
             for (; i + 2 * kLanes <= head_dim; i += 2 * kLanes) {
                 Pair x[T];
-                for (int t = 0; t < T; ++t) x[t] = S::load_pair(queries + t * head_dim + i);
+                for (int t = 0; t < T; ++t) x[t] = Pair::load(queries + t * head_dim + i);
                 for (int r = 0; r < R; ++r) {
-                    const Pair w = S::load_pair(row + r * head_dim + i);
-                    for (int t = 0; t < T; ++t) acc[r][t] = S::mul_add(w, x[t], acc[r][t]);
+                    const Pair w = Pair::load(row + r * head_dim + i);
+                    for (int t = 0; t < T; ++t) acc[r][t] = Pair::mul_add(w, x[t], acc[r][t]);
                 }
             }
             for (int r = 0; r < R; ++r)
                 for (int t = 0; t < T; ++t) {
-                    F32 even = S::even(acc[r][t]);
+                    F32 even = acc[r][t].even();
                     if (i < head_dim)
                         even = S::mul_add(S::load(row + r * head_dim + i), S::load(queries + t * head_dim + i), even);
-                    all[t][first + r] = S::add(even, S::odd(acc[r][t]));
+                    all[t][first + r] = S::add(even, acc[r][t].odd());
                 }
         }
         for (int t = 0; t < T; ++t) S::store4(scores + t * stride, S::sums(all[t][0], all[t][1], all[t][2], all[t][3]));

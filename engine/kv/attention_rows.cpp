@@ -2,7 +2,6 @@
 // cache, as integers and scales or as floats, and used for all queries.
 #include <algorithm>
 
-#include "engine/formats/hadamard.h"
 #include "engine/kv/attention.h"
 
 namespace strata {
@@ -33,7 +32,7 @@ void Attention::row_scores(const Work& work) {
             const float* query = scratch.turned.data() + size_t(row) * d;
             if (format.rotated()) {
                 std::copy_n(query, d, scratch.rotated.data());
-                hadamard(scratch.rotated.data(), head_dim_);
+                kernels_.rotate(scratch.rotated.data(), head_dim_);
                 query = scratch.rotated.data();
             }
             kernels_.quantise_row(query, scratch.int_queries.data() + size_t(row) * query_bytes,

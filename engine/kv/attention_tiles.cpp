@@ -78,10 +78,10 @@ void Attention::tile_values(const Work& work) {
             const float* values = tiles.exact_rows(TileSide::values, tile, layer, work.kv_head);
             const int common = seen_rows(tile, work.batch.position + work.token_begin);
             add_exact(values, 0, rows, common, weights);
-            for (int row = group_; row < rows; row += group_) {
-                const int seen = seen_rows(tile, work.batch.position + work.token_begin + row / group_);
+            for_each_token(work, [&](int row, int64_t t) {
+                const int seen = seen_rows(tile, t);
                 if (seen > common) add_exact(values + common * head_dim_, row, group_, seen - common, weights + common);
-            }
+            });
             continue;
         }
         kernels_.tile_values(tiles.sealed_rows(TileSide::values, tile, layer, work.kv_head), head_dim_, weights,

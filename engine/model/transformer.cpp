@@ -57,12 +57,6 @@ uint64_t Transformer::scratch_bytes() const {
            attention_.scratch_bytes();
 }
 
-std::span<const float> Transformer::forward(std::span<const int> tokens, Logits which) {
-    begin(tokens);
-    run(c_.n_layers);
-    return finish(which);
-}
-
 void Transformer::begin(std::span<const int> tokens) {
     CHECK(tokens.size() >= 1 && tokens.size() <= size_t(kMaxBatch));
     n_tokens_ = int(tokens.size());

@@ -24,13 +24,12 @@ public:
 
     enum class Logits { last, all };
     // Reads tokens (n, at most kMaxBatch), the next positions of the cache, all of one page. The cache must have been
-    // reserved and must not have been advanced; it holds the new rows afterwards and is advanced by the caller.
-    // Returns the logits of the last token (n_vocab), or of all (n, n_vocab); valid until the next call.
-    std::span<const float> forward(std::span<const int> tokens, Logits which);
-    // The same in steps, between which it can be given up by beginning another one. run() does the next layers, at
-    // least one, and returns true when all are done; finish() follows then.
+    // reserved and must not have been advanced; it holds the new rows afterwards and is advanced by the caller. What
+    // was begun can be given up by beginning anew.
     void begin(std::span<const int> tokens);
+    // Does the next layers, at least one; true: all are done, and finish() follows.
     bool run(int layers);
+    // The logits of the last token (n_vocab), or of all (n, n_vocab); valid until the next pass ends.
     std::span<const float> finish(Logits which);
 
     // About what a Transformer of this shape allocates; for asking before it does.

@@ -49,9 +49,6 @@ struct Avx2 {
         __m256i v;
     };
     using PanelF32 = F32;
-    struct Pair {
-        F32 even, odd;
-    };
 
     static F32 splat(float x) { return {_mm256_set1_ps(x)}; }
     static F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
@@ -68,13 +65,6 @@ struct Avx2 {
     static F32 mul(F32 a, F32 b) { return {_mm256_mul_ps(a.v, b.v)}; }
     static F32 div(F32 a, F32 b) { return {_mm256_div_ps(a.v, b.v)}; }
     static F32 mul_add(F32 a, F32 b, F32 c) { return {_mm256_add_ps(c.v, _mm256_mul_ps(a.v, b.v))}; }
-    static Pair pair(F32 even, F32 odd) { return {even, odd}; }
-    static Pair load_pair(const float* p) { return {load(p), load(p + F32::kLanes)}; }
-    static F32 even(const Pair& a) { return a.even; }
-    static F32 odd(const Pair& a) { return a.odd; }
-    static Pair mul_add(const Pair& a, const Pair& b, const Pair& c) {
-        return {mul_add(a.even, b.even, c.even), mul_add(a.odd, b.odd, c.odd)};
-    }
     static F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.v, b.v)}; }
     static F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.v, b.v)}; }
     static F32 times_power_of_two(F32 a, F32 b) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "engine/simd/avx2.h"
+#include "engine/simd/pair.h"
 
 namespace strata {
 
@@ -35,20 +36,6 @@ struct Avx512 : Avx2 {
     struct PanelF32 {
         __m512 v;
     };
-    struct Pair {  // the even vector below the odd one
-        __m512 v;
-    };
-
-    static Pair pair(F32 even, F32 odd) {
-        const __m512d low = _mm512_castpd256_pd512(_mm256_castps_pd(even.v));
-        return {_mm512_castpd_ps(_mm512_insertf64x4(low, _mm256_castps_pd(odd.v), 1))};
-    }
-    static Pair load_pair(const float* p) { return {_mm512_loadu_ps(p)}; }
-    static F32 even(Pair a) { return {_mm512_castps512_ps256(a.v)}; }
-    static F32 odd(Pair a) { return {_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.v), 1))}; }
-    using Avx2::mul_add;
-    static Pair mul_add(Pair a, Pair b, Pair c) { return {_mm512_add_ps(c.v, _mm512_mul_ps(a.v, b.v))}; }
-
     static void quantise32(const float* x, float scale, Activation* out) {
         int8_t* q = reinterpret_cast<int8_t*>(out);
         Avx2::quantise32(x, scale, q);
@@ -125,6 +112,19 @@ struct Avx512 : Avx2 {
 private:
     static const uint8_t* bytes(const Activation* x) { return reinterpret_cast<const uint8_t*>(x); }
     static __m512i splat_word(const void* p) { return _mm512_set1_epi32(load_unaligned<int>(p)); }
+};
+
+// One register, the even vector below the odd one.
+template <>
+struct PairOf<Avx512> {
+    using F32 = Avx512::F32;
+    __m512 v;
+
+    static PairOf zero() { return {_mm512_setzero_ps()}; }
+    static PairOf load(const float* p) { return {_mm512_loadu_ps(p)}; }
+    static PairOf mul_add(PairOf a, PairOf b, PairOf c) { return {_mm512_add_ps(c.v, _mm512_mul_ps(a.v, b.v))}; }
+    F32 even() const { return {_mm512_castps512_ps256(v)}; }
+    F32 odd() const { return {_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1))}; }
 };
 
 }  // namespace strata

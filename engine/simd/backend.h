@@ -1,6 +1,6 @@
 // What a SIMD backend must offer. Kernels are templates over this; a backend is a type without state.
 //
-// F32 is eight floats in every backend, Pair two of them: sixteen columns of a row, whose halves are summed apart. Ints
+// F32 is eight floats in every backend. Ints
 // holds the partial sums of one exact dot product of 32 small integers, those of values 0-15 apart from those of 16-31.
 // Float4 is four floats, one for each of four rows or tokens. Activation is how one quantised activation (an integer in
 // -127..127) is stored, as suits the backend's multiplication: 32 of them may share what the dot product needs besides.
@@ -23,8 +23,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
                                const uint8_t* bytes, int8_t* q, const int8_t* table, const typename S::Activation* x,
                                typename S::Activation* x_out, typename S::Level* level, typename S::Bytes b,
                                typename S::Bytes32 b32, typename S::Shorts shorts, typename S::PanelBlock* panel,
-                               typename S::PanelInts dots[4], typename S::PanelF32 lanes, typename S::Pair pair,
-                               uint8_t* packing) {
+                               typename S::PanelInts dots[4], typename S::PanelF32 lanes, uint8_t* packing) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
     { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
     { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float
@@ -35,11 +34,6 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::mul(v, v) } -> std::same_as<typename S::F32>;
     { S::div(v, v) } -> std::same_as<typename S::F32>;
     { S::mul_add(v, v, v) } -> std::same_as<typename S::F32>;  // a * b + c, rounded twice
-    { S::pair(v, v) } -> std::same_as<typename S::Pair>;
-    { S::load_pair(f) } -> std::same_as<typename S::Pair>;
-    { S::even(pair) } -> std::same_as<typename S::F32>;
-    { S::odd(pair) } -> std::same_as<typename S::F32>;
-    { S::mul_add(pair, pair, pair) } -> std::same_as<typename S::Pair>;
     { S::min(v, v) } -> std::same_as<typename S::F32>;
     { S::max(v, v) } -> std::same_as<typename S::F32>;
     {

@@ -49,9 +49,6 @@ struct Neon {
         int32x4_t lo, hi;
     };
     using PanelF32 = F32;
-    struct Pair {
-        F32 even, odd;
-    };
 
     static F32 splat(float x) { return {vdupq_n_f32(x), vdupq_n_f32(x)}; }
     static F32 load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
@@ -74,13 +71,6 @@ struct Neon {
     static F32 mul(F32 a, F32 b) { return {vmulq_f32(a.lo, b.lo), vmulq_f32(a.hi, b.hi)}; }
     static F32 div(F32 a, F32 b) { return {vdivq_f32(a.lo, b.lo), vdivq_f32(a.hi, b.hi)}; }
     static F32 mul_add(F32 a, F32 b, F32 c) { return add(c, mul(a, b)); }
-    static Pair pair(F32 even, F32 odd) { return {even, odd}; }
-    static Pair load_pair(const float* p) { return {load(p), load(p + F32::kLanes)}; }
-    static F32 even(const Pair& a) { return a.even; }
-    static F32 odd(const Pair& a) { return a.odd; }
-    static Pair mul_add(const Pair& a, const Pair& b, const Pair& c) {
-        return {mul_add(a.even, b.even, c.even), mul_add(a.odd, b.odd, c.odd)};
-    }
     static F32 min(F32 a, F32 b) { return {vminq_f32(a.lo, b.lo), vminq_f32(a.hi, b.hi)}; }
     static F32 max(F32 a, F32 b) { return {vmaxq_f32(a.lo, b.lo), vmaxq_f32(a.hi, b.hi)}; }
     static F32 times_power_of_two(F32 a, F32 b) { return {add_shifted(a.lo, b.lo), add_shifted(a.hi, b.hi)}; }

@@ -55,10 +55,6 @@ struct Scalar {
         return a;
     }
 
-    struct Pair {
-        F32 even, odd;
-    };
-
     static F32 splat(float x) { return {{x, x, x, x, x, x, x, x}}; }
     static F32 load(const float* p) { return load_unaligned<F32>(p); }
     static F32 load_half(const uint16_t* p) {
@@ -85,13 +81,6 @@ struct Scalar {
         return each(a, b, [](float x, float y) { return x / y; });
     }
     static F32 mul_add(F32 a, F32 b, F32 c) { return add(c, mul(a, b)); }
-    static Pair pair(F32 even, F32 odd) { return {even, odd}; }
-    static Pair load_pair(const float* p) { return {load(p), load(p + F32::kLanes)}; }
-    static F32 even(const Pair& a) { return a.even; }
-    static F32 odd(const Pair& a) { return a.odd; }
-    static Pair mul_add(const Pair& a, const Pair& b, const Pair& c) {
-        return {mul_add(a.even, b.even, c.even), mul_add(a.odd, b.odd, c.odd)};
-    }
     // Of numbers only: kernels never compare NaN.
     static F32 min(F32 a, F32 b) {
         return each(a, b, [](float x, float y) { return x < y ? x : y; });

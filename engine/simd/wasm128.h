@@ -73,9 +73,6 @@ struct Wasm128 {
         v128_t lo, hi;
     };
     using PanelF32 = F32;
-    struct Pair {
-        F32 even, odd;
-    };
 
     static F32 splat(float x) { return {wasm_f32x4_splat(x), wasm_f32x4_splat(x)}; }
     static F32 load(const float* p) { return {wasm_v128_load(p), wasm_v128_load(p + 4)}; }
@@ -98,13 +95,6 @@ struct Wasm128 {
     static F32 mul(F32 a, F32 b) { return {wasm_f32x4_mul(a.lo, b.lo), wasm_f32x4_mul(a.hi, b.hi)}; }
     static F32 div(F32 a, F32 b) { return {wasm_f32x4_div(a.lo, b.lo), wasm_f32x4_div(a.hi, b.hi)}; }
     static F32 mul_add(F32 a, F32 b, F32 c) { return add(c, mul(a, b)); }
-    static Pair pair(F32 even, F32 odd) { return {even, odd}; }
-    static Pair load_pair(const float* p) { return {load(p), load(p + F32::kLanes)}; }
-    static F32 even(const Pair& a) { return a.even; }
-    static F32 odd(const Pair& a) { return a.odd; }
-    static Pair mul_add(const Pair& a, const Pair& b, const Pair& c) {
-        return {mul_add(a.even, b.even, c.even), mul_add(a.odd, b.odd, c.odd)};
-    }
     // pmin and pmax: one x86 instruction each, where min and max of IEEE need several.
     static F32 min(F32 a, F32 b) { return {wasm_f32x4_pmin(b.lo, a.lo), wasm_f32x4_pmin(b.hi, a.hi)}; }
     static F32 max(F32 a, F32 b) { return {wasm_f32x4_pmax(b.lo, a.lo), wasm_f32x4_pmax(b.hi, a.hi)}; }
