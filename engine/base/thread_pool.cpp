@@ -8,12 +8,14 @@ namespace {
 // How often a waiting thread looks before it sleeps: some tens of microseconds, longer than the pause between two
 // matrix products of one token, shorter than anything a person or a battery would notice.
 constexpr int kSpins = 1500;
-// Chunks per thread: small enough that a thread that the system interrupts does not hold up the others.
-constexpr int64_t kChunksPerThread = 4;
+// The smallest chunks are such a part of what a thread has to do.
+constexpr int kSmallestShare = 32;
+constexpr int kMostChunks = 16;  // per thread, by that rule
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
     CHECK(threads >= 1);
+    ends_.reserve(size_t(threads) * kMostChunks);
     for (int i = 1; i < threads; ++i) others_.emplace_back([this, i] { serve(i); });
 }
 
@@ -24,6 +26,19 @@ ThreadPool::~ThreadPool() {
     for (std::thread& thread : others_) thread.join();
 }
 
+// A chunk is a part of what is left, as two chunks for each thread would be: few chunks, and small ones at the end, so
+// that threads end together ("guided" scheduling).
+void ThreadPool::cut(const Job& job) {
+    const int64_t smallest = std::max<int64_t>(1, job.count / (threads() * kSmallestShare) / job.grain);
+    ends_.clear();
+    for (int64_t end = 0; end < job.count;) {
+        const int64_t grains = std::max(smallest, (job.count - end) / (2 * threads()) / job.grain);
+        end = std::min(end + grains * job.grain, job.count);
+        ends_.push_back(end);
+    }
+    CHECK(ends_.size() <= size_t(threads() * kMostChunks));
+}
+
 void ThreadPool::run(const Job& job) {
     if (job.count <= 0) return;
     if (others_.empty() || job.count <= job.grain) {
@@ -31,47 +46,55 @@ void ThreadPool::run(const Job& job) {
         return;
     }
     job_ = job;
-    const int64_t share = job.count / (threads() * kChunksPerThread);
-    chunk_ = std::max<int64_t>(1, share / job.grain) * job.grain;
-    next_.store(0, std::memory_order_relaxed);
-    running_.store(int(others_.size()), std::memory_order_relaxed);
-    generation_.fetch_add(1);  // sequentially consistent, as is asleep_: a thread going to sleep sees one or the other
+    cut(job);
+    left_.store(uint32_t(ends_.size()), std::memory_order_relaxed);
+    const uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
+    ticket_.store(packed({generation, uint16_t(ends_.size()), 0}), std::memory_order_release);
+    generation_.store(generation);  // sequentially consistent, as is asleep_: who goes to sleep sees one or the other
     if (asleep_.load() > 0) wake_all(&generation_);
     work(0);
-    for (int spins = 0; running_.load(std::memory_order_acquire) > 0; ++spins) {
-        if (spins < kSpins)
-            pause_briefly();
-        else
-            std::this_thread::yield();  // more threads than cores: let them finish
+    wait_until_done();
+}
+
+// Takes chunks until there are none. Returns the generation of which there are none.
+uint32_t ThreadPool::work(int thread) {
+    for (;;) {
+        const Ticket ticket = unpacked(ticket_.fetch_add(1, std::memory_order_acquire));
+        if (ticket.next >= ticket.chunks) return ticket.generation;
+        const int64_t begin = ticket.next == 0 ? 0 : ends_[ticket.next - 1u];
+        job_.call(job_.context, begin, ends_[ticket.next], thread);
+        if (left_.fetch_sub(1) == 1 && caller_sleeps_.load()) wake_all(&left_);
     }
 }
 
-void ThreadPool::work(int thread) {
-    const Job job = job_;
-    const int64_t chunk = chunk_;
-    for (;;) {
-        const int64_t begin = next_.fetch_add(chunk, std::memory_order_relaxed);
-        if (begin >= job.count) return;
-        job.call(job.context, begin, std::min(begin + chunk, job.count), thread);
+void ThreadPool::wait_until_done() {
+    for (int spins = 0; left_.load(std::memory_order_acquire) > 0; ++spins) {
+        if (spins < kSpins) {
+            pause_briefly();
+            continue;
+        }
+        // The system has put a thread aside in the middle of a chunk: to make room for it is all that helps.
+        caller_sleeps_.store(true);
+        if (const uint32_t left = left_.load(); left > 0) sleep_while_equal(&left_, left);
+        caller_sleeps_.store(false);
+    }
+}
+
+// Until there is a job of another generation, or no more to come.
+void ThreadPool::wait_for_job(uint32_t seen) {
+    for (int spins = 0; unpacked(ticket_.load(std::memory_order_relaxed)).generation == seen && !stop_; ++spins) {
+        if (spins < kSpins) {
+            pause_briefly();
+            continue;
+        }
+        asleep_.fetch_add(1);
+        sleep_while_equal(&generation_, seen);
+        asleep_.fetch_sub(1);
     }
 }
 
 void ThreadPool::serve(int thread) {
-    for (uint32_t seen = 0;;) {
-        for (int spins = 0; generation_.load(std::memory_order_acquire) == seen; ++spins) {
-            if (spins < kSpins) {
-                pause_briefly();
-                continue;
-            }
-            asleep_.fetch_add(1);
-            sleep_while_equal(&generation_, seen);
-            asleep_.fetch_sub(1);
-        }
-        ++seen;
-        if (stop_) return;
-        work(thread);
-        running_.fetch_sub(1, std::memory_order_release);
-    }
+    for (uint32_t seen = 0; !stop_; seen = work(thread)) wait_for_job(seen);
 }
 
 }  // namespace strata

@@ -1,5 +1,6 @@
 // A fork-join pool: the caller takes part, the others spin briefly and then sleep. A pool of one starts no thread.
-// Nothing is allocated per job, and a job is one indirect call per chunk of rows.
+// Nothing is allocated per job, and a job is one indirect call per chunk of rows. A job is done when its rows are: it
+// waits for no thread that has taken none, because one that sleeps, or that the system has put aside, comes late.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -36,17 +37,29 @@ private:
         void* context = nullptr;
         void (*call)(void* context, int64_t begin, int64_t end, int thread) = nullptr;
     };
+    // The job of a generation, how many chunks it has, and the next one that nobody has taken. In one word, so that
+    // whoever takes a chunk knows that it is one, and of which job: that job stays until the chunk is done.
+    struct Ticket {
+        uint32_t generation;
+        uint16_t chunks, next;
+    };
+    static uint64_t packed(Ticket t) { return uint64_t(t.generation) << 32 | uint64_t(t.chunks) << 16 | t.next; }
+    static Ticket unpacked(uint64_t t) { return {uint32_t(t >> 32), uint16_t(t >> 16), uint16_t(t)}; }
 
     void run(const Job& job);
-    void work(int thread);
+    void cut(const Job& job);
+    uint32_t work(int thread);
     void serve(int thread);
+    void wait_for_job(uint32_t seen);
+    void wait_until_done();
 
     Job job_;
-    int64_t chunk_ = 0;
+    std::vector<int64_t> ends_;  // of the job's chunks
     std::vector<std::thread> others_;
-    std::atomic<int64_t> next_{0};         // first row nobody has taken
-    std::atomic<uint32_t> generation_{0};  // counts jobs; the others wait for it to change
-    std::atomic<int> running_{0};          // others that have not finished the job
+    alignas(64) std::atomic<uint64_t> ticket_{0};
+    alignas(64) std::atomic<uint32_t> left_{0};        // chunks that are not done
+    std::atomic<bool> caller_sleeps_{false};           // until none is left
+    alignas(64) std::atomic<uint32_t> generation_{0};  // of the ticket: what the others sleep on
     std::atomic<int> asleep_{0};
     std::atomic<bool> stop_{false};
 };

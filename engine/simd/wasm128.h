@@ -17,8 +17,10 @@ namespace wasm_constants {
 inline const volatile v128_t kLowNibbles = wasm_i8x16_const_splat(15);
 inline const volatile v128_t kNibbles0 = wasm_i16x8_const_splat(0x000f), kNibbles1 = wasm_i16x8_const_splat(0x00f0),
                              kNibbles2 = wasm_i16x8_const_splat(0x0f00);
-inline const volatile v128_t kHalfBits = wasm_i32x4_const_splat(int(0x8fffe000));
-inline const volatile v128_t kHalfScale = wasm_f32x4_const_splat(0x1p112f);
+inline const volatile v128_t kHalfMagnitude = wasm_i32x4_const_splat(0x0fffe000);
+inline const volatile v128_t kHalfExponent = wasm_i32x4_const_splat(112 << 23);
+inline const volatile v128_t kLeastNormalHalf = wasm_f32x4_const_splat(0x1p-14f);
+inline const volatile v128_t kSignBits = wasm_i32x4_const_splat(int(0x80000000));
 }  // namespace wasm_constants
 
 struct Wasm128 {
@@ -348,9 +350,16 @@ protected:
         a[2] = wasm_i64x2_shuffle(high01, high23, 0, 2);
         a[3] = wasm_i64x2_shuffle(high01, high23, 1, 3);
     }
-    // h: half-precision bits 13 bits up, with their sign extended.
+    // h: half-precision bits 13 bits up, with their sign extended. Nothing is computed with a subnormal float, which is
+    // slow, although scales may well be subnormal halves: those get the exponent of the least normal one, which is then
+    // taken off again.
     static v128_t half_bits_to_float(v128_t h) {
-        return wasm_f32x4_mul(wasm_v128_and(h, wasm_constants::kHalfBits), wasm_constants::kHalfScale);
+        const v128_t magnitude = wasm_v128_and(h, wasm_constants::kHalfMagnitude);
+        const v128_t subnormal = wasm_i32x4_shr(wasm_i32x4_sub(magnitude, wasm_i32x4_splat(1 << 23)), 31);
+        const v128_t exponent = wasm_i32x4_sub(wasm_constants::kHalfExponent, wasm_i32x4_shl(subnormal, 23));
+        const v128_t least = wasm_v128_and(subnormal, wasm_constants::kLeastNormalHalf);
+        const v128_t value = wasm_f32x4_sub(wasm_i32x4_add(magnitude, exponent), least);
+        return wasm_v128_or(value, wasm_v128_and(h, wasm_constants::kSignBits));
     }
     template <int kDistance>
     static v128_t butterfly4(v128_t a) {
