@@ -11,7 +11,7 @@ import type {
 import { type ChatTemplate, chatTemplate, type Rendered } from './chat_template';
 import { type Continuation, continuation, type Turn } from './conversation';
 import { canKeep, removeModel } from './kept_models';
-import { openSource, readInto, readStart, throwIfAborted } from './model_source';
+import { gigabytes, openSource, readInto, readStart, throwIfAborted, tooLarge } from './model_source';
 import { type AnswerPart, ReasoningSplitter } from './reasoning';
 import { checkSnapshot } from './snapshot';
 import { pause, Turnstile } from './tasks';
@@ -102,6 +102,7 @@ class InProcessEngine implements Engine {
         onProgress({ phase: 'open', loaded: size, total: size });
         await pause(); // let the progress be shown: opening does not yield
         throwIfAborted(signal);
+        checkRoom(native, size, parts[0]!);
         check(native.open(size, parts));
         const memory = openMemory(native, options.memory ?? {}, threads);
         this.#loaded = { module, native, memory, ...describeModel(native) };
@@ -515,6 +516,14 @@ function checkBudget(bytes: number): void {
 
 function withVerdict({ presets, ...plan }: NativePlan): ModelPlan {
   return { ...plan, presets, runs: Object.values(presets).some((preset) => (preset?.tokens ?? 0) > 0) };
+}
+
+/** A model that leaves no room for a conversation is refused here as plan() refuses it. */
+function checkRoom(native: NativeEngine, size: number, firstPart: number): void {
+  if (size < native.tabBytes() / 2) return; // small models need not be looked at twice
+  const { weightBytes, workingBytes, windowBytes } = check(native.plan(firstPart, firstPart, size));
+  const needs = weightBytes + workingBytes + windowBytes;
+  if (needs > native.tabBytes()) throw tooLarge(gigabytes(needs), native);
 }
 
 /** A kept file that is no model would fail the same way for ever. */
