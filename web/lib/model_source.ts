@@ -261,7 +261,7 @@ function reserve(engine: NativeEngine, size: number, total: number | undefined):
 
 /** `needs`: in words. */
 export const tooLarge = (needs: string, engine: NativeEngine) =>
-  noRoom(needs, `a tab's engine can have at most ${gigabytes(engine.tabBytes())}`);
+  noRoom(needs, `a tab's engine can have at most ${gigabytes(engine.tabBytes(), Math.floor)}`);
 
 const noRoom = (needs: string, has: string) =>
   new StrataError(
@@ -269,8 +269,8 @@ const noRoom = (needs: string, has: string) =>
     `This model needs ${needs} of memory, but ${has}. A smaller model, or one with fewer bits per weight, fits.`,
   );
 
-/** Powers of ten, as in the file manager. */
-export const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+/** Powers of ten, as in the file manager. What is needed is rounded up, and what there is, down. */
+export const gigabytes = (bytes: number, round = Math.ceil) => `${(round(bytes / 1e7) / 100).toFixed(2)} GB`;
 
 // The first four bytes tell a model from a web page, which spares downloading gigabytes of the wrong thing.
 function checkMagic(bytes: Uint8Array, at: number, size: number): void {
