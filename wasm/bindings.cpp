@@ -5,6 +5,7 @@
 #include <emscripten/heap.h>
 #include <emscripten/val.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -183,14 +184,17 @@ std::vector<ByteRange> byte_ranges(const val& numbers) {
 class Engine {
 public:
     // ---- the file's bytes: JavaScript writes them, straight from the network, into the memory where they stay
+    double tab_bytes() const { return double(kTabBytes); }
     // Room for `size` bytes, keeping what was written. False where there is no memory; nothing is lost then.
     bool reserve(double size) {
-        auto* const bytes = static_cast<uint8_t*>(grow(size_t(size)));
-        if (bytes == nullptr) return false;
-        (void)bytes_.release();  // realloc has taken it
-        bytes_.reset(bytes);
-        capacity_ = size_t(size);
-        return true;
+        if (size > tab_bytes()) return false;
+        const size_t wanted = size_t(size), before = capacity_;
+        while (capacity_ < wanted) {
+            if (resize(capacity_ + std::min(wanted - capacity_, kMostAtOnce))) continue;
+            resize(before);
+            return false;
+        }
+        return resize(wanted);
     }
     val bytes() const { return val(emscripten::typed_memory_view(capacity_, bytes_.get())); }
 
@@ -356,13 +360,22 @@ private:
         void operator()(void* bytes) const { std::free(bytes); }
     };
 
-    // realloc extends a block in place only into free memory behind it, so that is made first. Without it, a file whose
-    // size the server does not say would need twice its memory at every growth.
-    void* grow(size_t size) {
+    // The allocator never asks for 2 GB or more in one piece, although a block may become that large.
+    static constexpr size_t kMostAtOnce = size_t(1) << 30;
+
+    // realloc extends a block in place only into free memory behind it, so that is made first. Without it, every growth
+    // would need the memory twice.
+    bool resize(size_t size) {
+        if (size == capacity_) return true;
         void* volatile behind =
             size > capacity_ ? std::malloc(size - capacity_) : nullptr;  // volatile: not optimised away
         std::free(behind);
-        return std::realloc(bytes_.get(), size);
+        auto* const bytes = static_cast<uint8_t*>(std::realloc(bytes_.get(), size));
+        if (bytes == nullptr && size > 0) return false;
+        (void)bytes_.release();  // realloc has taken it
+        bytes_.reset(bytes);
+        capacity_ = size;
+        return true;
     }
 
     std::unique_ptr<uint8_t, Free> bytes_;
@@ -381,6 +394,7 @@ std::string build_compiler() { return build_info().compiler; }
 EMSCRIPTEN_BINDINGS(engine) {
     emscripten::class_<Engine>("Engine")
         .constructor<>()
+        .function("tabBytes", &Engine::tab_bytes)
         .function("reserve", &Engine::reserve)
         .function("bytes", &Engine::bytes)
         .function("open", &Engine::open)

@@ -63,6 +63,8 @@ export interface GuardStep {
 
 /** One model and one conversation. Calls in the order of the file: bytes, model, tokenizer, conversation. */
 export interface NativeEngine {
+  tabBytes(): number; // the most that a model and its conversation can have together
+  /** Room for so many bytes, keeping what was written. False: there is none, and nothing has changed. */
   reserve(size: number): boolean;
   /** A view of linear memory: valid until memory grows, so ask again after every other call. */
   bytes(): Uint8Array;

@@ -1,5 +1,5 @@
 // Splits a GGUF file into parts as llama.cpp's gguf-split does, for tests: every part has the keys split.no, split.count and
-// split.tensors.count, the first one all other metadata, and tensors follow in order.
+// split.tensors.count, the first one all other metadata, and tensors follow in order. And makes a file large without weights.
 //   node tests/tools/split_gguf.mjs MODEL.gguf FOLDER PARTS        writes FOLDER/split-00001-of-0000N.gguf …
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,8 +9,8 @@ const alignment = 32;
 const types = { u16: 2, i32: 5, string: 8, array: 9 };
 const scalarBytes = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8 };
 
-/** @returns {Buffer[]} */
-export function splitGguf(file, parts) {
+/** Where things lie in a GGUF file: its metadata, what is said of each tensor, and where the tensors' bytes begin. */
+function layoutOf(file) {
   let at = 8;
   const number = () => {
     at += 8;
@@ -42,9 +42,29 @@ export function splitGguf(file, parts) {
     const begin = at;
     skipString();
     at += 4 + 8 * file.readUInt32LE(at) + 4;
-    tensors.push({ info: file.subarray(begin, at), offset: number() });
+    const offsetAt = at;
+    tensors.push({ info: file.subarray(begin, at), offsetAt, offset: number() });
   }
-  const data = Math.ceil(at / alignment) * alignment;
+  return { nMetadata, metadata, tensors, data: Math.ceil(at / alignment) * alignment };
+}
+
+/**
+ * The same model with all tensors but the first `gap` bytes further on: so many are to be put behind the file's first
+ * `before` bytes. A model that is large, and of which hardly a page is touched.
+ * @returns {{ file: Buffer, before: number }}
+ */
+export function withGap(original, gap) {
+  const file = Buffer.from(original);
+  const { tensors, data } = layoutOf(file);
+  const later = tensors.slice(1);
+  for (const { offset, offsetAt } of later) file.writeBigUInt64LE(BigInt(offset + gap), offsetAt);
+  return { file, before: data + later[0].offset };
+}
+
+/** @returns {Buffer[]} */
+export function splitGguf(file, parts) {
+  const { nMetadata, metadata, tensors, data } = layoutOf(file);
+  const nTensors = tensors.length;
   tensors.forEach((tensor, i) => {
     tensor.data = file.subarray(data + tensor.offset, tensors[i + 1] ? data + tensors[i + 1].offset : file.length);
   });

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createEngine, type Engine, type LoadProgress, StrataError } from '../../web/lib';
 import { fileAddress, filesOfModel, repositoryOf } from '../../web/lib/hub';
 import { openSource } from '../../web/lib/model_source';
-import { splitGguf } from '../tools/split_gguf.mjs';
+import { splitGguf, withGap } from '../tools/split_gguf.mjs';
 import { defaultModel, instantiate, nodeHost } from './node_host';
 
 const model = defaultModel();
@@ -218,8 +218,27 @@ describe('a file', () => {
     const huge = { size: 6e9, stream } as unknown as Blob;
     expect(await failure(engine.load({ kind: 'file', file: huge }))).toMatchObject({
       code: 'out_of_memory',
-      message: expect.stringMatching(/5\.6 GB.*4\.0 GB/),
+      message: expect.stringMatching(/6\.00 GB.*4\.22 GB/),
     });
+  });
+
+  test('that leaves no room for a conversation: refused, and a smaller one loads', async () => {
+    let tabBytes = model.length + 2e6;
+    const narrow = createEngine({
+      maxThreads: async () => 1,
+      async instantiate() {
+        const module = await instantiate();
+        module.Engine.prototype.tabBytes = () => tabBytes;
+        return module;
+      },
+    });
+    await expect(narrow.load(fileOf(model))).rejects.toMatchObject({
+      code: 'out_of_memory',
+      message: expect.stringMatching(/needs 0\.02 GB.* at most 0\.00 GB.*smaller model/),
+    });
+    tabBytes = model.length + 20e6;
+    expect((await narrow.load(fileOf(model))).vocabulary).toBe(4096);
+    await narrow.close();
   });
 
   test('that disappears while it is read', async () => {
@@ -371,6 +390,21 @@ describe('a plan', () => {
     const all = await engine.plan(await serve((_, response) => response.writeHead(200).end(model)));
     expect(all.weightBytes).toBeGreaterThan(0.9 * model.length); // from the tensors: nobody said the length
     expect(all.runs).toBe(true);
+  });
+
+  test('of a large model says whether it fits, with its conversation', async () => {
+    const planOf = (size: number) => {
+      const { file } = withGap(model, 32 * Math.floor((size - model.length) / 32));
+      const large = { size, slice: () => new Blob([new Uint8Array(file)]) };
+      return engine.plan({ kind: 'file', file: large as unknown as Blob });
+    };
+    const plan = await planOf(3.4e9);
+    expect(plan).toMatchObject({ weightBytes: 3.4e9, runs: true });
+    const { tokens, bytesPerToken } = plan.presets.exact!;
+    expect(tokens * bytesPerToken).toBeLessThan(plan.tabBytes - 3.4e9);
+    const most = plan.tabBytes - plan.workingBytes - plan.windowBytes;
+    expect((await planOf(most - 1)).runs).toBe(true);
+    expect((await planOf(most)).runs).toBe(false);
   });
 
   test('names what is wrong', async () => {

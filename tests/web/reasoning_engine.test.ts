@@ -16,6 +16,7 @@ class Native {
   #memory: number[] = [];
   #coming: number[] = [];
 
+  tabBytes = () => 2 ** 30;
   reserve() {
     return true;
   }

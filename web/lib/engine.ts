@@ -11,7 +11,7 @@ import type {
 import { type ChatTemplate, chatTemplate, type Rendered } from './chat_template';
 import { type Continuation, continuation, type Turn } from './conversation';
 import { canKeep, removeModel } from './kept_models';
-import { openSource, readInto, readStart, throwIfAborted } from './model_source';
+import { gigabytes, openSource, readInto, readStart, throwIfAborted, tooLarge } from './model_source';
 import { type AnswerPart, ReasoningSplitter } from './reasoning';
 import { checkSnapshot } from './snapshot';
 import { pause, Turnstile } from './tasks';
@@ -46,7 +46,6 @@ const stepMs = 120; // how long some layers of a batch should take, so that Stop
 const header = { first: 4 * 2 ** 20, most: 64 * 2 ** 20 }; // bytes of a file to look for its header in
 const guardStepMs = 60; // of one step of the guard: how long a person may have to wait for it
 const tokensPerPanel = 8; // from so many on the kernels multiply them together
-const tokensPerPass = 4; // the kernels take so many tokens at a time: five cost as much as eight
 
 export function createEngine(host: EngineHost): Engine {
   return new InProcessEngine(host);
@@ -103,6 +102,7 @@ class InProcessEngine implements Engine {
         onProgress({ phase: 'open', loaded: size, total: size });
         await pause(); // let the progress be shown: opening does not yield
         throwIfAborted(signal);
+        checkRoom(native, size, parts[0]!);
         check(native.open(size, parts));
         const memory = openMemory(native, options.memory ?? {}, threads);
         this.#loaded = { module, native, memory, ...describeModel(native) };
@@ -252,7 +252,7 @@ class InProcessEngine implements Engine {
           const step = check(loaded.native.stepGuard(size));
           const took = performance.now() - started;
           spent += took;
-          size = batchSize((guardStepMs / took) * size);
+          size = batchSize((guardStepMs / took) * size, 1);
           onProgress?.(step.progress);
           const outcome = guardOutcome(step, spent, maxMs);
           if (outcome) return guardReport(preset, outcome, step);
@@ -518,6 +518,14 @@ function withVerdict({ presets, ...plan }: NativePlan): ModelPlan {
   return { ...plan, presets, runs: Object.values(presets).some((preset) => (preset?.tokens ?? 0) > 0) };
 }
 
+/** A model that leaves no room for a conversation is refused here as plan() refuses it. */
+function checkRoom(native: NativeEngine, size: number, firstPart: number): void {
+  if (size < native.tabBytes() / 2) return; // small models need not be looked at twice
+  const { weightBytes, workingBytes, windowBytes } = check(native.plan(firstPart, firstPart, size));
+  const needs = weightBytes + workingBytes + windowBytes;
+  if (needs > native.tabBytes()) throw tooLarge(gigabytes(needs), native);
+}
+
 /** A kept file that is no model would fail the same way for ever. */
 async function forgetIfDamaged(source: ModelSource, error: unknown): Promise<void> {
   const damaged = error instanceof StrataError && (error.code === 'corrupt_file' || error.code === 'not_gguf');
@@ -527,14 +535,15 @@ async function forgetIfDamaged(source: ModelSource, error: unknown): Promise<voi
 /** What fits a step of reading, when `ratio` times as much as so many tokens and layers does. */
 function paceOf(ratio: number, tokens: number, layers: number): typeof firstPace {
   const fitting = ratio * tokens * layers;
-  let size = mostTokens;
-  while (size > tokensPerPanel && size > fitting) size /= 2;
+  const size = batchSize(fitting, tokensPerPanel);
   return { tokens: size, layers: Math.max(1, Math.floor(fitting / size)) };
 }
 
-function batchSize(fitting: number): number {
-  const size = Math.min(Math.floor(fitting), mostTokens);
-  return size < tokensPerPass ? Math.max(size, 1) : size - (size % tokensPerPass);
+/** The most tokens that fit, in halves of a full batch: kernels like even numbers. */
+function batchSize(fitting: number, least: number): number {
+  let size = mostTokens;
+  while (size > least && size > fitting) size /= 2;
+  return size;
 }
 
 function describeModel(native: NativeEngine): { template: ChatTemplate; info: ModelInfo } {

@@ -21,7 +21,6 @@ export interface OpenSource {
   rest: (() => Promise<Part>)[];
 }
 
-const memoryLimit = 2 ** 32; // bytes that a WebAssembly memory with 32-bit addresses can have
 const unknownBytes = 2 ** 50; // of a file whose size nobody says: large enough for any header
 const progressEvery = 50; // ms
 const sliceBytes = 8 * 2 ** 20; // of a file, read at once
@@ -250,25 +249,28 @@ function endsEarly(source: NamedPart, loaded: number): StrataError {
 function makeRoom(engine: NativeEngine, needed: number): void {
   const room = engine.bytes().length;
   if (needed <= room) return;
-  const ahead = Math.min(Math.max(needed, room * 1.25, 16 * 2 ** 20), memoryLimit - 1);
-  if (needed < memoryLimit && engine.reserve(ahead)) return;
-  reserve(engine, needed, undefined);
+  const ahead = Math.max(needed, Math.min(room * 1.25, engine.tabBytes()), 16 * 2 ** 20);
+  if (!engine.reserve(ahead)) reserve(engine, needed, undefined);
 }
 
 function reserve(engine: NativeEngine, size: number, total: number | undefined): void {
-  if (size < memoryLimit && engine.reserve(size)) return;
+  if (engine.reserve(size)) return;
   const needs = total === undefined ? `more than ${gigabytes(size)}` : gigabytes(total);
-  const has =
-    size < memoryLimit
-      ? 'this browser did not give that much'
-      : `a tab's engine can have at most ${gigabytes(memoryLimit)}`;
-  throw new StrataError(
+  throw size > engine.tabBytes() ? tooLarge(needs, engine) : noRoom(needs, 'this browser did not give that much');
+}
+
+/** `needs`: in words. */
+export const tooLarge = (needs: string, engine: NativeEngine) =>
+  noRoom(needs, `a tab's engine can have at most ${gigabytes(engine.tabBytes(), Math.floor)}`);
+
+const noRoom = (needs: string, has: string) =>
+  new StrataError(
     'out_of_memory',
     `This model needs ${needs} of memory, but ${has}. A smaller model, or one with fewer bits per weight, fits.`,
   );
-}
 
-const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(bytes < 2 ** 30 ? 2 : 1)} GB`;
+/** Powers of ten, as in the file manager. What is needed is rounded up, and what there is, down. */
+export const gigabytes = (bytes: number, round = Math.ceil) => `${(round(bytes / 1e7) / 100).toFixed(2)} GB`;
 
 // The first four bytes tell a model from a web page, which spares downloading gigabytes of the wrong thing.
 function checkMagic(bytes: Uint8Array, at: number, size: number): void {
