@@ -12,6 +12,7 @@
 #include "engine/formats/q8_0.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/signature.h"
+#include "tests/engine/every_backend.h"
 #include "tests/engine/random_blocks.h"
 #include "tests/engine/signature.h"
 
@@ -160,9 +161,13 @@ TEST_P(EveryBackend, MatmulIsExactAtTheEndsOfEveryRange) {
                 tensor_traits(type).decode(w.data(), decoded.data(), kCols);
                 double expected = 0;
                 for (const float weight : decoded) expected += double(weight) * double(activation);
-                const std::vector<float> x(kCols, activation);
-                EXPECT_EQ(product(*GetParam(), type, w, x, 1, kCols, 0, 1)[0], float(expected))
-                    << tensor_traits(type).name << ", bytes " << codes << ", activations " << activation;
+                for (const size_t tokens : {1, 8}) {
+                    const std::vector<float> x(tokens * kCols, activation);
+                    EXPECT_EQ(product(*GetParam(), type, w, x, 1, kCols, 0, 1),
+                              std::vector<float>(tokens, float(expected)))
+                        << tensor_traits(type).name << ", bytes " << codes << ", activations " << activation << ", "
+                        << tokens << " tokens";
+                }
             }
     }
 }
@@ -252,9 +257,7 @@ TEST_P(EveryBackend, HasTheAgreedSignature) {
     EXPECT_EQ(kWeightsSignature, weights_signature_of(*GetParam()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, EveryBackend,
-                         testing::ValuesIn(available_kernels().begin(), available_kernels().end()),
-                         [](const auto& info) { return std::string(info.param->name); });
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryBackend, every_backend(), name_of_backend);
 
 TEST(Formats, EncodingLosesNoMoreThanHalfAStep) {
     const auto x = reals(4096);

@@ -14,6 +14,7 @@
 #include "engine/base/bits.h"
 #include "engine/formats/hadamard.h"
 #include "engine/kernels/kernels.h"
+#include "tests/engine/every_backend.h"
 #include "tests/engine/test_files.h"
 
 namespace strata {
@@ -490,9 +491,7 @@ TEST_P(TileKernels, UseOfStrangeTilesIsFinite) {
             }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, TileKernels,
-                         testing::ValuesIn(available_kernels().begin(), available_kernels().end()),
-                         [](const auto& info) { return std::string(info.param->name); });
+INSTANTIATE_TEST_SUITE_P(Kernels, TileKernels, every_backend(), name_of_backend);
 
 // ---- real keys
 

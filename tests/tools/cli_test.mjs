@@ -64,7 +64,7 @@ const ppl = (...args) => {
 test('--version names commit, compiler and SIMD backend', () => {
   assert.match(
     ok('--version').stdout,
-    /^strata (unknown|[0-9a-f]+(-dirty)?) \(\w+ [\d.]+, SIMD: (avx512|avx2|neon-dotprod|neon|scalar)\)\n$/,
+    /^strata (unknown|[0-9a-f]+(-dirty)?) \(\w+ [\d.]+, SIMD: (avx512|avx2|neon-i8mm|neon-dotprod|neon|scalar)\)\n$/,
   );
 });
 
