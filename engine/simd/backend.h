@@ -8,8 +8,9 @@
 // how an integer lies that is multiplied with many activations.
 //
 // Panels: kPanelRows rows of weights side by side, whose dot products with one token are the lanes of one PanelInts, so
-// that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. A backend that knows only at run time
-// which of two ways to multiply is faster also has with_panels(fn): it calls fn with a type whose panel_dots to use.
+// that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. A backend that knows only at run
+// time which of two ways to multiply is faster also has with_panels(fn): it calls fn with a type whose panel_dots to
+// use.
 #pragma once
 #include <concepts>
 #include <cstdint>
