@@ -132,13 +132,6 @@ struct WasmRelaxed : Wasm128 {
                 for (int i = 0; i < 4; ++i) wasm_v128_store(out->bytes + (c + 4 * i) * kPanelRows + r * 4, a[i]);
             }
     }
-    struct PanelsOfFours {
-        template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
-        [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
-                                                      PanelInts* dots) {
-            panel_of_fours<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
-        }
-    };
     struct PanelsOfPairs {
         template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
         [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
@@ -147,6 +140,17 @@ struct WasmRelaxed : Wasm128 {
                 panel_of_pairs<kTokens, kFirst, kColumns>(w, x, stride, dots);
             else
                 panel_of_narrow_pairs<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+        }
+    };
+    struct PanelsOfFours {
+        template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
+        [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
+                                                      PanelInts* dots) {
+            // Types with nibbles in groups of 16 are rare: what is compiled once keeps the module small.
+            if constexpr (kCodes == Codes::nibbles && kColumns == 16)
+                PanelsOfPairs::panel_dots<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+            else
+                panel_of_fours<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
         }
     };
     // fn(the one of them that is faster here)
@@ -178,8 +182,7 @@ private:
                                        log2(kOffset));
             acc[t] = {start, start};
         }
-        constexpr int kSteps = kCodes == Codes::int8 ? 1 : 2;
-        for_columns<kTokens, kFirst, kColumns, kSteps>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+        for_columns<kTokens, kFirst, kColumns, 1>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
             if constexpr (kCodes == Codes::int8) {
                 const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
                 acc[t].lo = relaxed_dot(wasm_v128_xor(lo, mask), magnitude, acc[t].lo);
