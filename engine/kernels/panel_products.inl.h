@@ -120,7 +120,8 @@ struct PanelProductsFor {
     }
 
     // What one block adds to the sums of kTokens tokens, before the tokens' scales. As QuadProductsFor::terms.
-    template <class Rows>
+    // Panels: whose panel_dots.
+    template <class Rows, class Panels>
     [[gnu::always_inline]] static void add_terms(const Piece& piece, int b, const Activation* x, const Input& in,
                                                  float (&sums)[kTokens][kRows]) {
         constexpr Codes kCodes = Rows::kCodes;
@@ -138,8 +139,8 @@ struct PanelProductsFor {
         };
         if constexpr (Rows::kGroups) {
             PanelInts first[kTokens], second[kTokens];
-            S::template panel_dots<kCodes, kPacked, kTokens, 0, 16>(piece.blocks[b], x, in.cols, first);
-            S::template panel_dots<kCodes, kPacked, kTokens, 16, 16>(piece.blocks[b], x, in.cols, second);
+            Panels::template panel_dots<kCodes, kPacked, kTokens, 0, 16>(piece.blocks[b], x, in.cols, first);
+            Panels::template panel_dots<kCodes, kPacked, kTokens, 16, 16>(piece.blocks[b], x, in.cols, second);
             for (int t = 0; t < kTokens; ++t) {
                 const auto half = [&](PanelInts ints, int i) {
                     PanelF32 dots = S::to_float(ints);
@@ -154,7 +155,7 @@ struct PanelProductsFor {
             }
         } else {
             PanelInts ints[kTokens];
-            S::template panel_dots<kCodes, kPacked, kTokens, 0, 32>(piece.blocks[b], x, in.cols, ints);
+            Panels::template panel_dots<kCodes, kPacked, kTokens, 0, 32>(piece.blocks[b], x, in.cols, ints);
             for (int t = 0; t < kTokens; ++t) {
                 PanelF32 dots = S::to_float(ints[t]), minimums = S::splat_lanes(0);
                 if constexpr (kLeft != 0) dots = S::add(dots, S::splat_lanes(in.sum(t, b, kBoth) * -kLeft));
@@ -165,10 +166,22 @@ struct PanelProductsFor {
     }
 
     // kTokens tokens times all blocks of a piece, which begins at a multiple of four. sums: [b % 4][token][row]
+    // A function of its own, or compilers spill what its loop needs.
+    template <class Rows, class Panels>
+    [[gnu::noinline]] static void multiply_with(const Piece& piece, int n_blocks, const Input& input,
+                                                float (&sums)[4][kTokens][kRows]) {
+        const Input in = input;  // which no store can change
+        const Activation* x = in.x;
+        for (int b = 0; b < n_blocks; ++b, x += 32) add_terms<Rows, Panels>(piece, b, x, in, sums[b % 4]);
+    }
     template <class Rows>
     static void multiply(const Piece& piece, int n_blocks, const Input& in, float (&sums)[4][kTokens][kRows]) {
-        const Activation* x = in.x;
-        for (int b = 0; b < n_blocks; ++b, x += 32) add_terms<Rows>(piece, b, x, in, sums[b % 4]);
+        const auto with = [&](auto panels) { multiply_with<Rows, decltype(panels)>(piece, n_blocks, in, sums); };
+        // A backend with two ways to multiply knows at run time which is faster.
+        if constexpr (requires { S::with_panels(with); })
+            S::with_panels(with);
+        else
+            with(S());
     }
 
     static void store(const float (&sums)[4][kTokens][kRows], const MatmulArgs& a, int token, int64_t row,

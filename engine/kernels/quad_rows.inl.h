@@ -48,7 +48,7 @@ struct QuadRowsFor {
         static constexpr int kUnitBytes = 4 * sizeof(Block), kUnitQuads = 1;
         static constexpr int64_t row_bytes(int64_t cols) { return cols / 32 * int64_t(sizeof(Block)); }
         static constexpr int kOffset = 0;  // subtracted from the codes
-        static constexpr Codes kCodes = Codes::upto_127;
+        static constexpr Codes kCodes = Codes::upto_63;
         static constexpr bool kGroups = false, kMinimums = false;
         static constexpr Layout kLayout = Layout::other;
 
@@ -111,6 +111,7 @@ struct QuadRowsFor {
         }
     };
     struct Q5_0 : OfBlocks<BlockQ5_0> {
+        static constexpr Codes kCodes = Codes::upto_31;
         static constexpr int kOffset = 16;
         template <int kQuad, int i>
         static Bytes32 codes(const uint8_t* unit) {
@@ -119,6 +120,7 @@ struct QuadRowsFor {
     };
     struct Q5_1 : OfBlocks<BlockQ5_1> {
         using Base = OfBlocks<BlockQ5_1>;
+        static constexpr Codes kCodes = Codes::upto_31;
         static constexpr bool kMinimums = true;
         template <int kQuad>
         static Scales scales(const uint8_t* unit, int n = 4) {
@@ -143,7 +145,7 @@ struct QuadRowsFor {
         static constexpr int kUnitBytes = sizeof(Block), kUnitQuads = 2;
         static constexpr int64_t row_bytes(int64_t cols) { return cols / 256 * int64_t(sizeof(Block)); }
         static constexpr int kOffset = 0;
-        static constexpr Codes kCodes = Codes::upto_127;
+        static constexpr Codes kCodes = Codes::upto_63;
         static constexpr Layout kLayout = Layout::other;
         static constexpr bool kGroups = false, kMinimums = false;
 
@@ -183,6 +185,7 @@ struct QuadRowsFor {
     };
     struct Q5_K : OfHalves<BlockQ5_K> {
         using Base = OfHalves<BlockQ5_K>;
+        static constexpr Codes kCodes = Codes::upto_31;
         static constexpr bool kMinimums = true;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {

@@ -8,7 +8,9 @@
 // how an integer lies that is multiplied with many activations.
 //
 // Panels: kPanelRows rows of weights side by side, whose dot products with one token are the lanes of one PanelInts, so
-// that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows.
+// that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. A backend that knows only at run
+// time which of two ways to multiply is faster also has with_panels(fn): it calls fn with a type whose panel_dots to
+// use.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -105,8 +107,8 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::sub(shorts, shorts) } -> std::same_as<typename S::Shorts>;
     { S::dot(shorts, shorts) } -> std::same_as<typename S::Ints>;  // exact
 
-    {S::template store_packing<Codes::upto_127, 32>(b32, packing)};  // 32 codes of one row, as pack takes them
-    {S::pack(packing, panel)};                                       // (kPanelRows, 32) of them to one block
+    {S::template store_packing<Codes::upto_63, 32>(b32, packing)};  // 32 codes of one row, as pack takes them
+    {S::pack(packing, panel)};                                      // (kPanelRows, 32) of them to one block
     // Exact dots of the block's rows with tokens whose activations lie `stride` apart; with columns 0-15 or 16-31
     // alone. Codes and what is subtracted from them are those that were packed; always 0 unless kPanelsTakeOffset.
     {S::template panel_dots<Codes::int8, 0, 4, 0, 32>(*panel, x, 1, dots)};

@@ -3,6 +3,6 @@
 
 namespace strata {
 
-enum class Codes { int8, upto_127, nibbles };
+enum class Codes { int8, upto_63, upto_31, nibbles };
 
 }  // namespace strata

@@ -14,6 +14,7 @@ namespace strata {
 // Constants of the innermost loops: V8 builds a constant anew at every use, in three instructions, but loads it in one.
 // "volatile" keeps compilers from knowing it.
 namespace wasm_constants {
+inline const volatile v128_t kOnes = wasm_i16x8_const_splat(1);
 inline const volatile v128_t kLowNibbles = wasm_i8x16_const_splat(15);
 inline const volatile v128_t kNibbles0 = wasm_i16x8_const_splat(0x000f), kNibbles1 = wasm_i16x8_const_splat(0x00f0),
                              kNibbles2 = wasm_i16x8_const_splat(0x0f00);
@@ -68,7 +69,9 @@ struct Wasm128 {
     struct PanelBlock {
         union {
             uint8_t bytes[kPanelRows * 32];
-            int16_t pairs[16][kPanelRows][2];  // [columns / 2][row][2 columns]
+            // [columns / 2][row][2 columns], negative: dots are subtracted, because compilers put what is added in an
+            // order of their own, which takes one register more than there is.
+            int16_t pairs[16][kPanelRows][2];
         };
     };
     struct PanelInts {
@@ -310,24 +313,39 @@ struct Wasm128 {
         for (int r = 0; r < kPanelRows; r += 4)
             for (int c = 0; c < 32; c += 8) {
                 v128_t a[4];
-                for (int i = 0; i < 4; ++i) a[i] = wasm_i16x8_load8x8(rows + (r + i) * 32 + c);
+                for (int i = 0; i < 4; ++i) a[i] = wasm_i16x8_neg(wasm_i16x8_load8x8(rows + (r + i) * 32 + c));
                 transpose4(a);
                 for (int i = 0; i < 4; ++i) wasm_v128_store(out->pairs[c / 2 + i][r], a[i]);
             }
     }
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
+        // Columns of a step: all that it needs stays in the 15 registers that V8 gives. Pointers move along, because V8
+        // makes better addresses of them than of a counter.
+        constexpr int kStep = 4;
         PanelInts acc[kTokens];
-        for (int t = 0; t < kTokens; ++t) acc[t] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
-#pragma clang loop unroll(disable)
-        for (int c = kFirst; c < kFirst + kColumns; c += 2) {
-            const v128_t lo = wasm_v128_load(w.pairs[c / 2][0]), hi = wasm_v128_load(w.pairs[c / 2][4]);
-            for (int t = 0; t < kTokens; ++t) {
-                const v128_t pair = wasm_v128_load32_splat(block_of(x + t * stride).x + c);
-                acc[t].lo = wasm_i32x4_add(acc[t].lo, wasm_i32x4_dot_i16x8(lo, pair));
-                acc[t].hi = wasm_i32x4_add(acc[t].hi, wasm_i32x4_dot_i16x8(hi, pair));
-            }
+        const int16_t* at[kTokens];
+        for (int t = 0; t < kTokens; ++t) {
+            acc[t] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+            at[t] = block_of(x + t * stride).x + kFirst;
         }
+        const int16_t* panel = w.pairs[kFirst / 2][0];
+        const int16_t* const end = panel + kColumns * kPanelRows;
+#pragma clang loop unroll(disable)
+        do {
+#pragma clang loop unroll(full)
+            for (int c = 0; c < kStep; c += 2) {
+                const v128_t lo = wasm_v128_load(panel + c * kPanelRows),
+                             hi = wasm_v128_load(panel + c * kPanelRows + 8);
+                for (int t = 0; t < kTokens; ++t) {
+                    const v128_t pair = wasm_v128_load32_splat(at[t] + c);
+                    acc[t].lo = wasm_i32x4_sub(acc[t].lo, wasm_i32x4_dot_i16x8(lo, pair));
+                    acc[t].hi = wasm_i32x4_sub(acc[t].hi, wasm_i32x4_dot_i16x8(hi, pair));
+                }
+            }
+            for (int t = 0; t < kTokens; ++t) at[t] += kStep;
+            panel += kStep * kPanelRows;
+        } while (panel < end);
         for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
     }
     static PanelInts add(PanelInts a, PanelInts b) { return {wasm_i32x4_add(a.lo, b.lo), wasm_i32x4_add(a.hi, b.hi)}; }

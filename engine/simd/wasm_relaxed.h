@@ -13,6 +13,15 @@
 
 namespace strata {
 
+// Whether the dot product of four bytes is made of the one of pairs, as on x86 without AVX-VNNI, and takes five
+// instructions. There it shows where its result is left open: two times 127 times 255 does not fit 16 bits, and becomes
+// the largest number that does.
+inline const bool kRelaxedDotIsOfPairs = [] {
+    // "volatile" keeps compilers from knowing the answer.
+    const volatile v128_t a = wasm_i8x16_const_splat(127), beyond = wasm_i8x16_const_splat(-1);
+    return wasm_i32x4_extract_lane(relaxed_dot(a, beyond, wasm_i32x4_const_splat(0)), 0) == 2 * 0x7fff;
+}();
+
 struct WasmRelaxed : Wasm128 {
     static constexpr const char* kName = "wasm-relaxed";
 
@@ -25,7 +34,8 @@ struct WasmRelaxed : Wasm128 {
         int8_t magnitude[32];
         int8_t mask[32];
         int32_t negative[3];  // sums of the magnitudes where x < 0: among the first 16, the last 16, all
-        int32_t sum[3];       // sums of x, likewise
+        // Less the sums of x, likewise; those of columns 0, 1, 4, 5, 8 … apart from those of columns 2, 3, 6, 7, …
+        int16_t pairs[3][2];
         int32_t unused[2];
     };
     static_assert(sizeof(Block) == 32 * sizeof(Activation));
@@ -38,7 +48,7 @@ struct WasmRelaxed : Wasm128 {
     };
 
     static void quantise32(const float* x, float scale, Activation* out) {
-        v128_t wide[4];
+        v128_t wide[4], fours[2];
         Wasm128::quantise32(x, scale, wide);
         Block& block = *reinterpret_cast<Block*>(out);
         for (int half = 0; half < 2; ++half) {
@@ -48,10 +58,13 @@ struct WasmRelaxed : Wasm128 {
             wasm_v128_store(block.magnitude + 16 * half, magnitude);
             wasm_v128_store(block.mask + 16 * half, mask);
             block.negative[half] = sum_bytes(wasm_v128_and(magnitude, mask));
-            block.sum[half] = sum_bytes(q);
+            const v128_t pairs = wasm_i16x8_neg(wasm_i16x8_extadd_pairwise_i8x16(q));
+            const v128_t twos = wasm_i16x8_add(pairs, wasm_i32x4_shuffle(pairs, pairs, 2, 3, 0, 1));
+            fours[half] = wasm_i16x8_add(twos, wasm_i32x4_shuffle(twos, twos, 1, 0, 3, 2));
+            wasm_v128_store32_lane(block.pairs[half], fours[half], 0);
         }
         block.negative[2] = block.negative[0] + block.negative[1];
-        block.sum[2] = block.sum[0] + block.sum[1];
+        wasm_v128_store32_lane(block.pairs[2], wasm_i16x8_add(fours[0], fours[1]), 0);
     }
     static Weights32 load_weights(const void* p) {
         return {wasm_v128_load(p), wasm_v128_load(static_cast<const uint8_t*>(p) + 16)};
@@ -119,64 +132,140 @@ struct WasmRelaxed : Wasm128 {
                 for (int i = 0; i < 4; ++i) wasm_v128_store(out->bytes + (c + 4 * i) * kPanelRows + r * 4, a[i]);
             }
     }
+    struct PanelsOfPairs {
+        template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
+        [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
+                                                      PanelInts* dots) {
+            if constexpr (kCodes == Codes::int8)
+                panel_of_pairs<kTokens, kFirst, kColumns>(w, x, stride, dots);
+            else
+                panel_of_narrow_pairs<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+        }
+    };
+    struct PanelsOfFours {
+        template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
+        [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
+                                                      PanelInts* dots) {
+            // Types with nibbles in groups of 16 are rare: what is compiled once keeps the module small.
+            if constexpr (kCodes == Codes::nibbles && kColumns == 16)
+                PanelsOfPairs::panel_dots<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+            else
+                panel_of_fours<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+        }
+    };
+    // fn(the one of them that is faster here)
+    template <class Fn>
+    static void with_panels(Fn&& fn) {
+        if (kRelaxedDotIsOfPairs)
+            fn(PanelsOfPairs());
+        else
+            fn(PanelsOfFours());
+    }
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
-        if constexpr (kCodes == Codes::int8)
-            int8_panel<kTokens, kFirst, kColumns>(w, x, stride, dots);
-        else
-            unsigned_panel<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+        with_panels([&](auto panels) {
+            panels.template panel_dots<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+        });
     }
 
 private:
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
+    [[gnu::always_inline]] static void panel_of_fours(const PanelBlock& w, const Activation* x, int64_t stride,
+                                                      PanelInts* dots) {
+        PanelInts acc[kTokens];
+        for (int t = 0; t < kTokens; ++t) {
+            const Block& b = block_of(x + t * stride);
+            v128_t start = wasm_i32x4_splat(0);
+            if constexpr (kCodes == Codes::int8) start = lanes_of<kFirst, kColumns>(b.negative);
+            if constexpr (kOffset != 0)
+                start = wasm_i32x4_shl(wasm_i32x4_extadd_pairwise_i16x8(lanes_of<kFirst, kColumns>(b.pairs)),
+                                       log2(kOffset));
+            acc[t] = {start, start};
+        }
+        for_columns<kTokens, kFirst, kColumns, 1>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+            if constexpr (kCodes == Codes::int8) {
+                const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
+                acc[t].lo = relaxed_dot(wasm_v128_xor(lo, mask), magnitude, acc[t].lo);
+                acc[t].hi = relaxed_dot(wasm_v128_xor(hi, mask), magnitude, acc[t].hi);
+            } else {
+                const v128_t four = wasm_v128_load32_splat(at.x);
+                acc[t].lo = relaxed_dot(four, lo, acc[t].lo);
+                acc[t].hi = relaxed_dot(four, hi, acc[t].hi);
+            }
+        });
+        for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
+    }
+
+    // Each pair is widened and added: three instructions, where relaxed_dot would be five.
     template <int kTokens, int kFirst, int kColumns>
-    static void int8_panel(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
+    [[gnu::always_inline]] static void panel_of_pairs(const PanelBlock& w, const Activation* x, int64_t stride,
+                                                      PanelInts* dots) {
+        const v128_t ones = wasm_constants::kOnes;
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t)
             acc[t].lo = acc[t].hi = lanes_of<kFirst, kColumns>(block_of(x + t * stride).negative);
-#pragma clang loop unroll(disable)
-        for (int c = kFirst; c < kFirst + kColumns; c += 4) {
-            const v128_t lo = wasm_v128_load(w.bytes + c * kPanelRows),
-                         hi = wasm_v128_load(w.bytes + c * kPanelRows + 16);
-            for (int t = 0; t < kTokens; ++t) {
-                const Block& b = block_of(x + t * stride);
-                const v128_t magnitude = wasm_v128_load32_splat(b.magnitude + c);
-                const v128_t mask = wasm_v128_load32_splat(b.mask + c);
-                acc[t].lo = relaxed_dot(wasm_v128_xor(lo, mask), magnitude, acc[t].lo);
-                acc[t].hi = relaxed_dot(wasm_v128_xor(hi, mask), magnitude, acc[t].hi);
-            }
-        }
+        for_columns<kTokens, kFirst, kColumns, 1>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+            const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
+            acc[t].lo = wasm_i32x4_add(acc[t].lo, widened(relaxed_dot_pairs(wasm_v128_xor(lo, mask), magnitude), ones));
+            acc[t].hi = wasm_i32x4_add(acc[t].hi, widened(relaxed_dot_pairs(wasm_v128_xor(hi, mask), magnitude), ones));
+        });
         for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
     }
-    // Sums of 16 products of an int8 and a nibble fit 16 bits.
+
+    // Pairs are added up in 16 bits. Their sums fit once something near the middle of the codes is subtracted from
+    // each, which is done beforehand and for all columns at once; that they do not fit on the way there does not
+    // matter, because integers wrap.
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
-    static void unsigned_panel(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
+    [[gnu::always_inline]] static void panel_of_narrow_pairs(const PanelBlock& w, const Activation* x, int64_t stride,
+                                                             PanelInts* dots) {
+        constexpr int kHighest = kCodes == Codes::nibbles ? 15 : kCodes == Codes::upto_31 ? 31 : 63;
+        constexpr auto fits = [](int magnitude) { return magnitude * 127 * (kColumns / 2) < 1 << 15; };
+        constexpr int kMiddle = kOffset != 0 || fits(kHighest) ? kOffset : (kHighest + 1) / 2;
+        static_assert(fits(kMiddle) && fits(kHighest - kMiddle));
         PanelInts acc[kTokens];
-        for (int t = 0; t < kTokens; ++t) acc[t] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
-        const auto add_products = [](v128_t acc, v128_t four, v128_t codes) {
-            return kCodes == Codes::nibbles ? wasm_i16x8_add(acc, relaxed_dot_pairs(four, codes))
-                                            : relaxed_dot(four, codes, acc);
-        };
-#pragma clang loop unroll(disable)
-        for (int c = kFirst; c < kFirst + kColumns; c += 4) {
-            const v128_t lo = wasm_v128_load(w.bytes + c * kPanelRows),
-                         hi = wasm_v128_load(w.bytes + c * kPanelRows + 16);
-            for (int t = 0; t < kTokens; ++t) {
-                const v128_t four = wasm_v128_load32_splat(block_of(x + t * stride).x + c);
-                acc[t].lo = add_products(acc[t].lo, four, lo);
-                acc[t].hi = add_products(acc[t].hi, four, hi);
-            }
-        }
+        const auto sums = [&](int t) { return lanes_of<kFirst, kColumns>(block_of(x + t * stride).pairs); };
+        for (int t = 0; t < kTokens; ++t)
+            acc[t].lo = acc[t].hi = kMiddle == 0 ? wasm_i32x4_splat(0) : wasm_i16x8_shl(sums(t), log2(kMiddle));
+        for_columns<kTokens, kFirst, kColumns, 2>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+            const v128_t four = wasm_v128_load32_splat(at.x);
+            acc[t].lo = wasm_i16x8_add(acc[t].lo, relaxed_dot_pairs(four, lo));
+            acc[t].hi = wasm_i16x8_add(acc[t].hi, relaxed_dot_pairs(four, hi));
+        });
+        const v128_t ones = wasm_constants::kOnes;
         for (int t = 0; t < kTokens; ++t) {
-            dots[t] = acc[t];
-            if constexpr (kCodes == Codes::nibbles)
-                dots[t] = {wasm_i32x4_extadd_pairwise_i16x8(acc[t].lo), wasm_i32x4_extadd_pairwise_i16x8(acc[t].hi)};
-            if constexpr (kOffset != 0) {
-                const v128_t offset = wasm_i32x4_shl(lanes_of<kFirst, kColumns>(block_of(x + t * stride).sum),
-                                                     uint32_t(std::countr_zero(unsigned(kOffset))));
-                dots[t] = {wasm_i32x4_sub(dots[t].lo, offset), wasm_i32x4_sub(dots[t].hi, offset)};
+            dots[t] = {widened(acc[t].lo, ones), widened(acc[t].hi, ones)};
+            if constexpr (kMiddle != kOffset) {
+                const v128_t left = wasm_i32x4_shl(widened(sums(t), ones), log2(kMiddle));
+                dots[t] = {wasm_i32x4_sub(dots[t].lo, left), wasm_i32x4_sub(dots[t].hi, left)};
             }
         }
     }
+    // Sums of two. The same as extadd_pairwise, for which V8 loads the address of its ones at every use.
+    static v128_t widened(v128_t shorts, v128_t ones) { return wasm_i32x4_dot_i16x8(shorts, ones); }
+
+    // step(token, lo, hi, from): rows 0-3 and 4-7 of four columns, and the token's block moved to where they begin.
+    // kSteps at a time: as many as find room in the 15 registers that V8 gives. Pointers move along, because V8 makes
+    // better addresses of them than of a counter.
+    template <int kTokens, int kFirst, int kColumns, int kSteps, class Step>
+    [[gnu::always_inline]] static void for_columns(const PanelBlock& w, const Activation* x, int64_t stride,
+                                                   Step&& step) {
+        const uint8_t* panel = w.bytes + kFirst * kPanelRows;
+        const uint8_t* const end = panel + kColumns * kPanelRows;
+        const uint8_t* at[kTokens];
+        for (int t = 0; t < kTokens; ++t) at[t] = reinterpret_cast<const uint8_t*>(x + t * stride) + kFirst;
+#pragma clang loop unroll(disable)
+        do {
+#pragma clang loop unroll(full)
+            for (int i = 0; i < kSteps; ++i, panel += 4 * kPanelRows) {
+                const v128_t lo = wasm_v128_load(panel), hi = wasm_v128_load(panel + 16);
+                for (int t = 0; t < kTokens; ++t) {
+                    step(t, lo, hi, *reinterpret_cast<const Block*>(at[t]));
+                    at[t] += 4;
+                }
+            }
+        } while (panel < end);
+    }
+    static constexpr uint32_t log2(int x) { return uint32_t(std::countr_zero(unsigned(x))); }
     static v128_t nibble_dot(const uint8_t* packed, const Activation* x, v128_t mask) {
         const Block& b = block_of(x);
         const v128_t codes = wasm_v128_load(packed);
@@ -193,6 +282,10 @@ private:
     template <int kFirst, int kColumns>
     static v128_t lanes_of(const int32_t (&sums)[3]) {
         return wasm_v128_load32_splat(&sums[kColumns == 32 ? 2 : kFirst / 16]);
+    }
+    template <int kFirst, int kColumns>
+    static v128_t lanes_of(const int16_t (&pairs)[3][2]) {
+        return wasm_v128_load32_splat(pairs[kColumns == 32 ? 2 : kFirst / 16]);
     }
     static const Block& block_of(const Activation* x) { return *reinterpret_cast<const Block*>(x); }
     static int sum_bytes(v128_t a) {
