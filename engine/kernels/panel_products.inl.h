@@ -166,17 +166,26 @@ struct PanelProductsFor {
     }
 
     // kTokens tokens times all blocks of a piece, which begins at a multiple of four. sums: [b % 4][token][row]
-    // A function of its own, or compilers spill what its loop needs.
     template <class Rows, class Panels>
-    [[gnu::noinline]] static void multiply_with(const Piece& piece, int n_blocks, const Input& input,
-                                                float (&sums)[4][kTokens][kRows]) {
-        const Input in = input;  // which no store can change
+    [[gnu::always_inline]] static void multiply_with(const Piece& piece, int n_blocks, const Input& in,
+                                                     float (&sums)[4][kTokens][kRows]) {
         const Activation* x = in.x;
         for (int b = 0; b < n_blocks; ++b, x += 32) add_terms<Rows, Panels>(piece, b, x, in, sums[b % 4]);
     }
+    template <class Rows, class Panels>
+    [[gnu::noinline]] static void multiply_apart(const Piece& piece, int n_blocks, const Input& input,
+                                                 float (&sums)[4][kTokens][kRows]) {
+        const Input in = input;  // which no store can change
+        multiply_with<Rows, Panels>(piece, n_blocks, in, sums);
+    }
     template <class Rows>
     static void multiply(const Piece& piece, int n_blocks, const Input& in, float (&sums)[4][kTokens][kRows]) {
-        const auto with = [&](auto panels) { multiply_with<Rows, decltype(panels)>(piece, n_blocks, in, sums); };
+        const auto with = [&](auto panels) {
+            if constexpr (S::kPanelLoopApart)
+                multiply_apart<Rows, decltype(panels)>(piece, n_blocks, in, sums);
+            else
+                multiply_with<Rows, decltype(panels)>(piece, n_blocks, in, sums);
+        };
         // A backend with two ways to multiply knows at run time which is faster.
         if constexpr (requires { S::with_panels(with); })
             S::with_panels(with);

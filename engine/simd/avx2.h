@@ -42,6 +42,7 @@ struct Avx2 {
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
     static constexpr bool kPanelsTakeOffset = false;
+    static constexpr bool kPanelLoopApart = false;
     struct PanelBlock {  // [columns / 4][row][4 columns]
         alignas(64) uint8_t bytes[kPanelRows * 32];
     };

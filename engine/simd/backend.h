@@ -10,7 +10,7 @@
 // Panels: kPanelRows rows of weights side by side, whose dot products with one token are the lanes of one PanelInts, so
 // that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. A backend that knows only at run
 // time which of two ways to multiply is faster also has with_panels(fn): it calls fn with a type whose panel_dots to
-// use.
+// use. kPanelLoopApart: whether the loop over a panel's blocks is to be compiled as a function of its own.
 #pragma once
 #include <concepts>
 #include <cstdint>

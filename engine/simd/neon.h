@@ -42,6 +42,7 @@ struct Neon {
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
     static constexpr bool kPanelsTakeOffset = true;
+    static constexpr bool kPanelLoopApart = false;
     struct PanelBlock {  // [columns / 4][row][4 columns]
         uint8_t bytes[kPanelRows * 32];
     };

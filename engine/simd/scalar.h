@@ -41,6 +41,7 @@ struct Scalar {
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
     static constexpr bool kPanelsTakeOffset = true;
+    static constexpr bool kPanelLoopApart = false;
     struct PanelBlock {
         uint8_t bytes[kPanelRows * 32];  // (rows, 32)
     };

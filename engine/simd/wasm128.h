@@ -66,6 +66,7 @@ struct Wasm128 {
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
     static constexpr bool kPanelsTakeOffset = true;
+    static constexpr bool kPanelLoopApart = true;  // a function of its own, or V8 spills what it needs
     struct PanelBlock {
         union {
             uint8_t bytes[kPanelRows * 32];
