@@ -313,6 +313,17 @@ struct TileKernelsFor {
             }
     }
 
+    // ---- fetching ahead ------------------------------------------------------------------------------------------
+
+    static void fetch_lines(const uint8_t* p, int bytes) {
+        constexpr int kLine = 64;
+        for (int i = 0; i < bytes; i += kLine) S::fetch_ahead(p + i);
+    }
+    static void fetch_tile(const TileView& tile, int head_dim) {
+        fetch_lines(tile.header, tile_header_bytes(head_dim));
+        for (int i = 0; i < tile_pages(tile.bits); ++i) fetch_lines(tile.pages[i], tile_page_bytes(head_dim));
+    }
+
     // ---- scores -------------------------------------------------------------------------------------------------
 
     static void quantise_query(const float* x, int head_dim, void* query, float* scale) {

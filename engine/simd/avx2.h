@@ -165,6 +165,7 @@ struct Avx2 {
         }
     }
 
+    static void fetch_ahead(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
     static Bytes load_bytes(const void* p) { return {load16(p)}; }
     template <int kShift>
     static Bytes field(Bytes a, int mask) {

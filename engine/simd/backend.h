@@ -71,6 +71,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     {S::look_up_nibbles(bytes, table, q)};  // 16 bytes to 32 int8 through 16 entries
     {S::scale_to_float(table, 1.0f, out)};  // 32 int8 times a scale
 
+    {S::fetch_ahead(bytes)};  // has the cache line of an address come nearer, while something else is computed
     { S::load_bytes(bytes) } -> std::same_as<typename S::Bytes>;
     // Each byte shifted right (negative: left), of which the mask leaves nothing that came from another byte.
     { S::template field<1>(b, 1) } -> std::same_as<typename S::Bytes>;

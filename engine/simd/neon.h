@@ -154,6 +154,7 @@ struct Neon {
         }
     }
 
+    static void fetch_ahead(const void* p) { __builtin_prefetch(p); }
     static Bytes load_bytes(const void* p) { return {vld1q_u8(static_cast<const uint8_t*>(p))}; }
     template <int kShift>
     static Bytes field(Bytes a, int mask) {

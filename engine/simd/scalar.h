@@ -176,6 +176,7 @@ struct Scalar {
         for (int i = 0; i < 32; ++i) out[i] = scale * float(q[i]);
     }
 
+    static void fetch_ahead(const void* p) { __builtin_prefetch(p); }
     static Bytes load_bytes(const void* p) { return load_unaligned<Bytes>(p); }
     template <int kShift>
     static Bytes field(Bytes a, int mask) {
