@@ -24,7 +24,6 @@ struct Neon {
         float32x4_t v;
     };
     using Activation = int8_t;
-    using Level = int8_t;
     struct Weights32 {
         int8x16_t lo, hi;
     };
@@ -108,7 +107,6 @@ struct Neon {
         const int8_t* q = static_cast<const int8_t*>(p);
         return {vld1q_s8(q), vld1q_s8(q + 16)};
     }
-    static Weights32 load_levels(const Level* x) { return load_weights(x); }
     static Ints dot(Weights32 w, const Activation* x) {
         return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))};
     }
@@ -162,8 +160,10 @@ struct Neon {
     }
     static Bytes add(Bytes a, Bytes b) { return {vaddq_u8(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {vqtbl1q_u8(table.v, codes.v)}; }
-    static void store_levels(Level* out, Bytes a) { vst1q_s8(out, vreinterpretq_s8_u8(a.v)); }
     static void store_bytes(void* out, Bytes a) { vst1q_u8(static_cast<uint8_t*>(out), a.v); }
+    static void store_words(void* out, Bytes a, Bytes b, Bytes c, Bytes d) {
+        vst4q_u8(static_cast<uint8_t*>(out), {{a.v, b.v, c.v, d.v}});
+    }
 
     static Bytes32 load_bytes32(const void* p) {
         const uint8_t* bytes = static_cast<const uint8_t*>(p);
@@ -188,6 +188,9 @@ struct Neon {
     static Bytes32 look_up(Bytes table, Bytes32 codes) {
         return {vqtbl1q_u8(table.v, codes.lo), vqtbl1q_u8(table.v, codes.hi)};
     }
+    static Bytes32 join(Bytes a, Bytes b) { return {a.v, b.v}; }
+    static Bytes weight_table(Bytes table) { return table; }
+    static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return {vreinterpretq_s8_u8(a.lo), vreinterpretq_s8_u8(a.hi)}; }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }

@@ -29,7 +29,6 @@ struct WasmRelaxed : Wasm128 {
         int32_t unused[2];
     };
     static_assert(sizeof(Block) == 32 * sizeof(Activation));
-    using Level = int8_t;
     struct Weights32 {
         v128_t lo, hi;
     };
@@ -56,8 +55,6 @@ struct WasmRelaxed : Wasm128 {
     static Weights32 load_weights(const void* p) {
         return {wasm_v128_load(p), wasm_v128_load(static_cast<const uint8_t*>(p) + 16)};
     }
-    static Weights32 load_levels(const Level* x) { return load_weights(x); }
-    static void store_levels(Level* out, Bytes a) { wasm_v128_store(out, a.v); }
     // Within 0..15 it is defined, and one instruction where the other one is two.
     static Bytes look_up(Bytes table, Bytes codes) { return {relaxed_swizzle(table.v, codes.v)}; }
     static Bytes32 look_up(Bytes table, Bytes32 codes) {
@@ -88,6 +85,7 @@ struct WasmRelaxed : Wasm128 {
         return {relaxed_dot(w.lo, wasm_v128_load(b.magnitude), acc.first),
                 relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), acc.second)};
     }
+    static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return {a.lo, a.hi}; }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) {

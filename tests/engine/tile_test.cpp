@@ -334,7 +334,7 @@ Queries quantised(const Kernels& k, const std::vector<float>& x, int head_dim) {
     return result;
 }
 
-constexpr int kStride = 70, kCounts[] = {1, 3, 4, 7, 48, 131};
+constexpr int kStride = 70, kCounts[] = {1, 2, 3, 4, 5, 6, 7, 48, 131};
 
 std::vector<float> scores_of(const Kernels& k, const Tile& tile, const std::vector<float>& queries) {
     const Queries q = quantised(k, queries, tile.head_dim);
