@@ -19,6 +19,7 @@ struct TileKernelsFor {
     using F32 = typename S::F32;
     using Float4 = typename S::Float4;
     using Ints = typename S::Ints;
+    using DotSum = typename S::DotSum;
     using Weights32 = typename S::Weights32;
     using Activation = typename S::Activation;
     using Bytes = typename S::Bytes;
@@ -436,9 +437,9 @@ struct TileKernelsFor {
     }
     template <int kBits, TileSide kSide, int kPair, int n>
     [[gnu::always_inline]] static void add_pair(const TileView& tile, int cols, int row, Bytes table,
-                                                const Activation* queries, const Ints* start, Ints (&sums)[n][4]) {
+                                                const Activation* queries, const DotSum* start, DotSum (&sums)[n][4]) {
         constexpr bool kPositive = kSide == TileSide::values;
-        Ints even[n], odd[n];
+        DotSum even[n], odd[n];
         for (int i = 0; i < n; ++i) even[i] = odd[i] = start[i];
         for (int c = 0; c < cols; c += 32) {
             Weights32 even_row, odd_row;
@@ -460,14 +461,14 @@ struct TileKernelsFor {
                          float* dots) {
         if (kSide == TileSide::values) cols = kTilePositions;
         const Bytes table = S::weight_table(S::load_bytes(levels));
-        Ints start[n];
+        DotSum start[n];
         for (int i = 0; i < n; ++i) {
             start[i] = S::template dot_start<kSide == TileSide::values>(queries + i * cols);
             for (int c = 32; c < cols; c += 32)
                 start[i] = S::add(start[i], S::template dot_start<kSide == TileSide::values>(queries + i * cols + c));
         }
         for (int row = 0; row < rows; row += 4) {
-            Ints sums[n][4];
+            DotSum sums[n][4];
             add_pair<kBits, kSide, 0, n>(tile, cols, row, table, queries, start, sums);
             add_pair<kBits, kSide, 1, n>(tile, cols, row, table, queries, start, sums);
             for (int i = 0; i < n; ++i)

@@ -30,6 +30,7 @@ struct Avx2 {
     struct Ints {
         __m256i v;  // the low four: values 0-15
     };
+    using DotSum = Ints;
     struct Bytes {
         __m128i v;
     };

@@ -1,7 +1,8 @@
 // What a SIMD backend must offer. Kernels are templates over this; a backend is a type without state.
 //
 // F32 is eight floats in every backend. Ints
-// holds the partial sums of one exact dot product of 32 small integers, those of values 0-15 apart from those of 16-31.
+// holds the partial sums of one exact dot product of 32 small integers, those of values 0-15 apart from those of 16-31;
+// a DotSum those of a longer one, in one register.
 // Float4 is four floats, one for each of four rows or tokens. Activation is how one quantised activation (an integer in
 // -127..127) is stored, as suits the backend's multiplication: 32 of them may share what the dot product needs besides.
 // Bytes are sixteen, Bytes32 thirty-two, Shorts sixteen 16-bit integers in an order of the backend's own.
@@ -18,11 +19,11 @@ namespace strata {
 
 template <class S>
 concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typename S::Weights32 w,
-                               typename S::Ints ints, const float* f, float* out, const uint16_t* half,
-                               const uint8_t* bytes, int8_t* q, const int8_t* table, const typename S::Activation* x,
-                               typename S::Activation* x_out, typename S::Bytes b, typename S::Bytes32 b32,
-                               typename S::Shorts shorts, typename S::PanelBlock* panel, typename S::PanelInts dots[4],
-                               typename S::PanelF32 lanes, uint8_t* packing) {
+                               typename S::Ints ints, typename S::DotSum dot_sum, const float* f, float* out,
+                               const uint16_t* half, const uint8_t* bytes, int8_t* q, const int8_t* table,
+                               const typename S::Activation* x, typename S::Activation* x_out, typename S::Bytes b,
+                               typename S::Bytes32 b32, typename S::Shorts shorts, typename S::PanelBlock* panel,
+                               typename S::PanelInts dots[4], typename S::PanelF32 lanes, uint8_t* packing) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
     { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
     { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float
@@ -54,8 +55,10 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::dot(w, x) } -> std::same_as<typename S::Ints>;             // exact
     // The same in steps: what a sum of dots begins with, for each 32 activations, and one dot more. kPositive: no
     // activation is negative.
-    { S::template dot_start<true>(x) } -> std::same_as<typename S::Ints>;
-    { S::template dot_add<true>(ints, w, x) } -> std::same_as<typename S::Ints>;
+    { S::template dot_start<true>(x) } -> std::same_as<typename S::DotSum>;
+    { S::template dot_add<true>(dot_sum, w, x) } -> std::same_as<typename S::DotSum>;
+    { S::add(dot_sum, dot_sum) } -> std::same_as<typename S::DotSum>;
+    { S::sums(dot_sum, dot_sum, dot_sum, dot_sum) } -> std::same_as<typename S::Float4>;
     { S::add(ints, ints) } -> std::same_as<typename S::Ints>;
     { S::sums(ints, ints, ints, ints) } -> std::same_as<typename S::Float4>;  // four finished dots, as floats
     { S::splat4(1.0f) } -> std::same_as<typename S::Float4>;

@@ -30,6 +30,9 @@ struct Neon {
     struct Ints {
         int32x4_t first, second;  // of values 0-15 and 16-31
     };
+    struct DotSum {
+        int32x4_t v;
+    };
     struct Bytes {
         uint8x16_t v;
     };
@@ -111,12 +114,17 @@ struct Neon {
         return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))};
     }
     template <bool kPositive>
-    static Ints dot_start(const Activation*) {
-        return {vdupq_n_s32(0), vdupq_n_s32(0)};
+    static DotSum dot_start(const Activation*) {
+        return {vdupq_n_s32(0)};
     }
     template <bool kPositive>
-    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
-        return add(acc, dot(w, x));
+    static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
+        const Ints products = dot(w, x);
+        return {vaddq_s32(acc.v, vaddq_s32(products.first, products.second))};
+    }
+    static DotSum add(DotSum a, DotSum b) { return {vaddq_s32(a.v, b.v)}; }
+    static Float4 sums(DotSum a, DotSum b, DotSum c, DotSum d) {
+        return {vcvtq_f32_s32(vpaddq_s32(vpaddq_s32(a.v, b.v), vpaddq_s32(c.v, d.v)))};
     }
     static Ints add(Ints a, Ints b) { return {vaddq_s32(a.first, b.first), vaddq_s32(a.second, b.second)}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {

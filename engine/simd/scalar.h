@@ -29,6 +29,7 @@ struct Scalar {
     struct Ints {
         int32_t first, second;  // values 0-15 and 16-31
     };
+    using DotSum = Ints;
     struct Bytes {
         uint8_t b[16];
     };

@@ -51,6 +51,9 @@ struct Wasm128 {
     struct Ints {
         v128_t first, second;  // of values 0-15 and 16-31
     };
+    struct DotSum {
+        v128_t v;
+    };
     struct Bytes {
         v128_t v;
     };
@@ -164,13 +167,18 @@ struct Wasm128 {
                                wasm_i32x4_dot_i16x8(w.q[3], wasm_v128_load(q + 24)))};
     }
     template <bool kPositive>
-    static Ints dot_start(const Activation*) {
-        return {};
+    static DotSum dot_start(const Activation*) {
+        return {wasm_i32x4_splat(0)};
     }
     template <bool kPositive>
-    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
-        return add(acc, dot(w, x));
+    static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
+        const int16_t* q = block_of(x).x;
+        for (int i = 0; i < 4; ++i)
+            acc.v = wasm_i32x4_add(acc.v, wasm_i32x4_dot_i16x8(w.q[i], wasm_v128_load(q + 8 * i)));
+        return acc;
     }
+    static DotSum add(DotSum a, DotSum b) { return {wasm_i32x4_add(a.v, b.v)}; }
+    static Float4 sums(DotSum a, DotSum b, DotSum c, DotSum d) { return {lane_sums(a.v, b.v, c.v, d.v)}; }
     static Ints add(Ints a, Ints b) { return {wasm_i32x4_add(a.first, b.first), wasm_i32x4_add(a.second, b.second)}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         return {lane_sums(wasm_i32x4_add(a.first, a.second), wasm_i32x4_add(b.first, b.second),

@@ -402,6 +402,26 @@ TEST_P(TileKernels, ScoresHaveTheBitsOfScalarAndAreCloseToTheSlowTwin) {
             }
 }
 
+TEST_P(TileKernels, ScalesAreExactForEveryBaseAndByte) {
+    constexpr int d = 16;
+    std::vector<float> query(d, 0.0f);
+    query[0] = 1;
+    const float unit = (1.0f / 127.0f) * tile_levels(TileSide::keys, 4).unit;
+    Tile tile(d, 4);
+    pack_tile(TileSide::keys, std::vector<uint8_t>(kTilePositions * d, 15).data(), d, 4, tile.pointers().data());
+    for (int base = kLowestTileBase - 20; base < kHighestTileBase + 20; base += 7)
+        for (int first = 0; first < 256; first += kTilePositions) {
+            const int16_t base16 = int16_t(base);
+            std::memcpy(tile.header.data() + kTilePositions + d + 2, &base16, sizeof base16);
+            for (size_t p = 0; p < kTilePositions; ++p) tile.header[p] = uint8_t(first + int(p));
+            const auto scores = scores_of(*GetParam(), tile, query);
+            const int read = read_tile_base(tile.header.data(), d);
+            for (int p = 0; p < kTilePositions; ++p)
+                ASSERT_EQ(scores[size_t(p)], 127.0f * 127.0f * (tile_scale(read, first + p) * unit))
+                    << base << ", " << first + p;
+        }
+}
+
 TEST_P(TileKernels, ScoresAreThoseOfDecodedRows) {
     for (const int head_dim : {64, 80, 256})
         for (const int bits : all_bits(TileSide::keys)) {
