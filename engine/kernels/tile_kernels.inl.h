@@ -459,7 +459,7 @@ struct TileKernelsFor {
     template <int kBits, TileSide kSide, int n>
     static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
                          float* dots) {
-        if (kSide == TileSide::values) cols = kTilePositions;
+        if (kSide == TileSide::values) cols = kTilePositions;  // said again, as a constant
         const Bytes table = S::weight_table(S::load_bytes(levels));
         DotSum start[n];
         for (int i = 0; i < n; ++i) {
