@@ -109,6 +109,9 @@ struct Kernels {
     // x (head_dim) to one Activation each, padded with zeros to padded_head_dim(head_dim), and one scale for all:
     // largest magnitude / 127.
     void (*quantise_query)(const float* x, int head_dim, void* query, float* scale);
+    // Has the bytes of a tile come nearer while something else is computed: they lie in pieces, of which each costs the
+    // time that memory takes to answer.
+    void (*fetch_tile)(const TileView& tile, int head_dim);
     // scores[i * stride + p] = queries[i] . key p, rotated, for n queries:
     //   float(exact dot with the levels) * (scale of p * (query scale * unit)) + (query scale * mean scale) * float(dot
     //   with the mean)

@@ -414,6 +414,7 @@ struct KernelsFor {
                 Tile::encode_tile,
                 Tile::rotate,
                 Tile::quantise_query,
+                Tile::fetch_tile,
                 Tile::tile_scores,
                 Tile::tile_values,
                 gelu_mul,

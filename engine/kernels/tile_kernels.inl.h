@@ -1,5 +1,6 @@
 // The hot loops over tiles (engine/formats/tile.h), written once, for any SimdBackend.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -18,10 +19,11 @@ struct TileKernelsFor {
     using F32 = typename S::F32;
     using Float4 = typename S::Float4;
     using Ints = typename S::Ints;
+    using DotSum = typename S::DotSum;
     using Weights32 = typename S::Weights32;
     using Activation = typename S::Activation;
-    using Level = typename S::Level;
     using Bytes = typename S::Bytes;
+    using Bytes32 = typename S::Bytes32;
     using Shorts = typename S::Shorts;
     using PanelBlock = typename S::PanelBlock;
     using PanelInts = typename S::PanelInts;
@@ -222,22 +224,15 @@ struct TileKernelsFor {
                 kBits == 3 ? tile.pages[2] + group * 64 + column : nullptr};
     }
 
-    // To levels as they are multiplied one by one, or to plain bytes.
-    static void store(Level* out, Bytes levels) { S::store_levels(out, levels); }
-    struct Byte {
-        int8_t value;
-    };
-    static void store(Byte* out, Bytes levels) { S::store_bytes(out, levels); }
-
-    template <int kBits, class Out>
-    static void expand_strip(Strip strip, Bytes table, Out* out, int stride) {
+    template <int kBits>
+    static void expand_strip(Strip strip, Bytes table, int8_t* out, int stride) {
         if constexpr (kBits == 8) {
-            for (int r = 0; r < 8; ++r) store(out + r * stride, S::load_bytes(strip.codes + r * strip.step));
+            for (int r = 0; r < 8; ++r) S::store_bytes(out + r * stride, S::load_bytes(strip.codes + r * strip.step));
         } else if constexpr (kBits == 4) {
             for (int p = 0; p < 4; ++p) {
                 const Bytes pair = S::load_bytes(strip.codes + p * strip.step);
-                store(out + 2 * p * stride, S::look_up(table, S::template field<0>(pair, 15)));
-                store(out + (2 * p + 1) * stride, S::look_up(table, S::template field<4>(pair, 15)));
+                S::store_bytes(out + 2 * p * stride, S::look_up(table, S::template field<0>(pair, 15)));
+                S::store_bytes(out + (2 * p + 1) * stride, S::look_up(table, S::template field<4>(pair, 15)));
             }
         } else {
             const Bytes high[2] = {S::load_bytes(strip.codes), S::load_bytes(strip.codes + strip.step)};
@@ -249,26 +244,72 @@ struct TileKernelsFor {
                     code = S::add(S::template field<at - 1>(high[r / 4], 6), S::template field<r>(middle, 1));
                 else
                     code = S::template field<at>(high[r / 4], 3);
-                store(out + r * stride, S::look_up(table, code));
+                S::store_bytes(out + r * stride, S::look_up(table, code));
             });
         }
     }
 
     struct Levels {
-        Bytes table;
+        int8_t table[16];
         float unit;
     };
-    static Levels levels_of(TileSide side, int bits) {
-        int8_t table[16] = {};
-        if (bits == 8) return {S::load_bytes(table), 1.0f};
-        const TileLevels levels = tile_levels(side, bits);
-        std::memcpy(table, levels.levels, size_t(1) << bits);
-        return {S::load_bytes(table), levels.unit};
+    template <int kBits>
+    static Levels levels_of(TileSide side) {
+        Levels result{{}, 1.0f};
+        if constexpr (kBits != 8) {
+            const TileLevels levels = tile_levels(side, kBits);
+            std::memcpy(result.table, levels.levels, size_t(1) << kBits);
+            result.unit = levels.unit;
+        }
+        return result;
     }
 
+    // Byte i of the mantissas of 2^(0/16) ... 2^(15/16).
+    struct RootBytes {
+        uint8_t byte[3][16];
+    };
+    static constexpr RootBytes root_bytes() {
+        RootBytes bytes{};
+        for (int i = 0; i < 16; ++i)
+            for (int b = 0; b < 3; ++b)
+                bytes.byte[b][i] = uint8_t(uint32_t((kTileRoots[i] - 1.0f) * 0x1p23f) >> (8 * b));
+        return bytes;
+    }
+
+    // Whether a scale byte is 0: only then does subtracting 1 from each set the highest bit of one that did not have
+    // it.
+    static bool has_masked_rows(const uint8_t* header) {
+        constexpr uint64_t kOnes = 0x0101010101010101, kHighest = kOnes << 7;
+        uint64_t found = 0;
+        for (int r = 0; r < kTilePositions; r += 8) {
+            const uint64_t bytes = load_unaligned<uint64_t>(header + r);
+            found |= (bytes - kOnes) & ~bytes;
+        }
+        return (found & kHighest) != 0;
+    }
+
+    // As tile_scale, sixteen rows at a time: the bytes of their floats are looked up or put together, each by itself.
     static void tile_scales(const uint8_t* header, int head_dim, float* scales) {
+        static constexpr RootBytes kRoots = root_bytes();
         const int base = read_tile_base(header, head_dim);
-        for (int r = 0; r < kTilePositions; ++r) scales[r] = tile_scale(base, header[r]);
+        uint8_t root[16], octave[16];  // of the base; octaves as floats count them
+        std::memset(root, base & 15, sizeof root);
+        std::memset(octave, (base >> 4) + 127, sizeof octave);
+        const Bytes base_root = S::load_bytes(root), base_octave = S::load_bytes(octave);
+        const Bytes roots[3] = {S::load_bytes(kRoots.byte[0]), S::load_bytes(kRoots.byte[1]),
+                                S::load_bytes(kRoots.byte[2])};
+        for (int r = 0; r < kTilePositions; r += 16) {
+            const Bytes byte = S::load_bytes(header + r);
+            const Bytes sum = S::add(S::template field<0>(byte, 15), base_root), code = S::template field<0>(sum, 15);
+            const Bytes exponent =
+                S::add(base_octave, S::add(S::template field<4>(byte, 15), S::template field<4>(sum, 1)));
+            S::store_words(scales + r, S::look_up(roots[0], code), S::look_up(roots[1], code),
+                           S::add(S::look_up(roots[2], code), S::template field<-7>(exponent, 128)),
+                           S::template field<1>(exponent, 127));
+        }
+        if (has_masked_rows(header))
+            for (int r = 0; r < kTilePositions; ++r)
+                if (header[r] == 0) scales[r] = 0;
     }
 
     // ---- panels: many queries ------------------------------------------------------------------------------------
@@ -279,7 +320,7 @@ struct TileKernelsFor {
     };
 
     // levels: (rows, cols), cols a multiple of 32
-    static void pack_panels(const Byte* levels, int rows, int cols, Panels& panels) {
+    static void pack_panels(const int8_t* levels, int rows, int cols, Panels& panels) {
         PanelBlock* block = panels.blocks;
         for (int r = 0; r < rows; r += kPanelRows)
             for (int c = 0; c < cols; c += 32, ++block) {
@@ -313,6 +354,17 @@ struct TileKernelsFor {
             }
     }
 
+    // ---- fetching ahead ------------------------------------------------------------------------------------------
+
+    static void fetch_lines(const uint8_t* p, int bytes) {
+        constexpr int kLine = 64;
+        for (int i = 0; i < bytes; i += kLine) S::fetch_ahead(p + i);
+    }
+    static void fetch_tile(const TileView& tile, int head_dim) {
+        fetch_lines(tile.header, tile_header_bytes(head_dim));
+        for (int i = 0; i < tile_pages(tile.bits); ++i) fetch_lines(tile.pages[i], tile_page_bytes(head_dim));
+    }
+
     // ---- scores -------------------------------------------------------------------------------------------------
 
     static void quantise_query(const float* x, int head_dim, void* query, float* scale) {
@@ -330,93 +382,180 @@ struct TileKernelsFor {
         }
     }
 
-    // What sums of dots with x (n) begin with.
-    template <bool kPositive>
-    static Ints dots_start(const Activation* x, int n) {
-        Ints start = S::template dot_start<kPositive>(x);
-        for (int i = 32; i < n; i += 32) start = S::add(start, S::template dot_start<kPositive>(x + i));
-        return start;
-    }
-    // Exact dots of x with four rows of n levels. kPositive: no value of x is negative.
-    template <bool kPositive>
-    static Float4 dot4(const Level* rows, int n, const Activation* x, Ints start) {
-        Ints a = start, b = start, c = start, d = start;
-        const auto add = [&](Ints acc, const Level* row, int i) {
-            return S::template dot_add<kPositive>(acc, S::load_levels(row), x + i);
-        };
-        for (int i = 0; i < n; i += 32, rows += 32) {
-            a = add(a, rows, i);
-            b = add(b, rows + n, i);
-            c = add(c, rows + 2 * n, i);
-            d = add(d, rows + 3 * n, i);
+    // ---- few queries: levels go from their table to the products, and are kept nowhere -----------------------------
+
+    // Queries that share what is looked up, at most: their sums stay in registers.
+    static constexpr int kFew = kPanelTokens <= 4 ? kPanelTokens - 1 : 4;
+
+    // 32 columns of a row of bytes; values of 4 bits lie 16 to a page.
+    template <int kBits, TileSide kSide>
+    [[gnu::always_inline]] static Bytes32 load_columns(const TileView& tile, int cols, int group, int row, int column) {
+        if constexpr (kSide == TileSide::keys) {
+            const Strip strip = strip_of_keys<kBits>(tile, cols, group, column);
+            return S::load_bytes32(strip.codes + row * strip.step);
+        } else {
+            const Strip strip = strip_of_values<kBits>(tile, group, column);
+            const uint8_t* first = strip.codes + row * strip.step;
+            if constexpr (kBits != 4) return S::load_bytes32(first);
+            const Strip other = strip_of_values<kBits>(tile, group, column + 16);
+            return S::join(S::load_bytes(first), S::load_bytes(other.codes + row * other.step));
         }
-        return S::sums(a, b, c, d);
+    }
+    template <int kBits, TileSide kSide>
+    [[gnu::always_inline]] static Bytes32 load_middle(const TileView& tile, int cols, int group, int column) {
+        return S::load_bytes32((kSide == TileSide::keys ? strip_of_keys<kBits>(tile, cols, group, column)
+                                                        : strip_of_values<kBits>(tile, group, column))
+                                   .middle);
+    }
+    // Two rows of 32 columns, of the four from `row` on: the first or the second two.
+    template <int kBits, TileSide kSide, int kPair>
+    [[gnu::always_inline]] static void look_up_pair(const TileView& tile, int cols, int row, int column, Bytes table,
+                                                    Weights32& even, Weights32& odd) {
+        const int group = row / 8, upper = row / 4 % 2;
+        if constexpr (kBits == 8) {
+            even = S::weights(load_columns<kBits, kSide>(tile, cols, group, 4 * upper + 2 * kPair, column));
+            odd = S::weights(load_columns<kBits, kSide>(tile, cols, group, 4 * upper + 2 * kPair + 1, column));
+        } else if constexpr (kBits == 4) {
+            const Bytes32 codes = load_columns<kBits, kSide>(tile, cols, group, 2 * upper + kPair, column);
+            even = S::look_up_weights(table, S::template field<0>(codes, 15));
+            odd = S::look_up_weights(table, S::template field<4>(codes, 15));
+        } else {
+            constexpr int kRow = 2 * kPair, kAt = 2 * kRow;
+            const Bytes32 high = load_columns<kBits, kSide>(tile, cols, group, upper, column);
+            if constexpr (kBits == 2) {
+                even = S::look_up_weights(table, S::template field<kAt>(high, 3));
+                odd = S::look_up_weights(table, S::template field<kAt + 2>(high, 3));
+            } else {
+                Bytes32 middle = load_middle<kBits, kSide>(tile, cols, group, column);
+                if (upper) middle = S::template field<4>(middle, 15);
+                even = S::look_up_weights(
+                    table, S::add(S::template field<kAt - 1>(high, 6), S::template field<kRow>(middle, 1)));
+                odd = S::look_up_weights(
+                    table, S::add(S::template field<kAt + 1>(high, 6), S::template field<kRow + 1>(middle, 1)));
+            }
+        }
+    }
+    template <int kBits, TileSide kSide, int kPair, int n>
+    [[gnu::always_inline]] static void add_pair(const TileView& tile, int cols, int row, Bytes table,
+                                                const Activation* queries, const DotSum* start, DotSum (&sums)[n][4]) {
+        constexpr bool kPositive = kSide == TileSide::values;
+        DotSum even[n], odd[n];
+        for (int i = 0; i < n; ++i) even[i] = odd[i] = start[i];
+        for (int c = 0; c < cols; c += 32) {
+            Weights32 even_row, odd_row;
+            look_up_pair<kBits, kSide, kPair>(tile, cols, row, c, table, even_row, odd_row);
+            for (int i = 0; i < n; ++i) {
+                even[i] = S::template dot_add<kPositive>(even[i], even_row, queries + i * cols + c);
+                odd[i] = S::template dot_add<kPositive>(odd[i], odd_row, queries + i * cols + c);
+            }
+        }
+        for (int i = 0; i < n; ++i) {
+            sums[i][2 * kPair] = even[i];
+            sums[i][2 * kPair + 1] = odd[i];
+        }
+    }
+
+    // dots (n, rows): the exact ones of the tile's rows with n queries (n, cols); cols: a multiple of 32.
+    template <int kBits, TileSide kSide, int n>
+    static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
+                         float* dots) {
+        if (kSide == TileSide::values) cols = kTilePositions;  // said again, as a constant
+        const Bytes table = S::weight_table(S::load_bytes(levels));
+        DotSum start[n];
+        for (int i = 0; i < n; ++i) {
+            start[i] = S::template dot_start<kSide == TileSide::values>(queries + i * cols);
+            for (int c = 32; c < cols; c += 32)
+                start[i] = S::add(start[i], S::template dot_start<kSide == TileSide::values>(queries + i * cols + c));
+        }
+        for (int row = 0; row < rows; row += 4) {
+            DotSum sums[n][4];
+            add_pair<kBits, kSide, 0, n>(tile, cols, row, table, queries, start, sums);
+            add_pair<kBits, kSide, 1, n>(tile, cols, row, table, queries, start, sums);
+            for (int i = 0; i < n; ++i)
+                S::store4(dots + i * rows + row, S::sums(sums[i][0], sums[i][1], sums[i][2], sums[i][3]));
+        }
+    }
+    // n: below kPanelTokens.
+    template <int kBits, TileSide kSide>
+    static void some_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
+                          int n, float* dots) {
+        for (int some; n > 0; n -= some, queries += some * cols, dots += some * rows) {
+            some = n <= kFew ? n : (n + 1) / 2;
+            unrolled<kFew>([&](auto before) {
+                if (some == before + 1) few_dots<kBits, kSide, before + 1>(tile, rows, cols, levels, queries, dots);
+            });
+        }
     }
 
     // What the mean adds to all scores of a query.
     static void mean_scores(const uint8_t* header, int head_dim, const Activation* queries, const float* query_scales,
                             int n, float* out) {
-        Level mean[kMaxTileHeadDim];
+        int8_t mean[kMaxTileHeadDim];
         const int padded = padded_head_dim(head_dim);
-        if (padded > head_dim) std::memset(mean + head_dim, 0, 16 * sizeof *mean);
-        for (int c = 0; c < head_dim; c += 16) S::store_levels(mean + c, S::load_bytes(header + kTilePositions + c));
+        if (padded > head_dim) std::memset(mean + head_dim, 0, 16);
+        std::memcpy(mean, header + kTilePositions, size_t(head_dim));
         const float scale = tile_mean_scale(header, head_dim);
         for (int i = 0; i < n; ++i) {
             Ints acc{};
             for (int c = 0; c < padded; c += 32)
-                acc = S::add(acc, S::dot(S::load_levels(mean + c), queries + i * padded + c));
+                acc = S::add(acc, S::dot(S::load_weights(mean + c), queries + i * padded + c));
             float dots[4];
             S::store4(dots, S::sums(acc, Ints{}, Ints{}, Ints{}));
             out[i] = (query_scales[i] * scale) * dots[0];
         }
     }
 
-    template <int kBits>
-    static void scores_of(const TileView& keys, int head_dim, const Activation* queries, const float* query_scales,
-                          int n, float* scores, int64_t stride) {
+    // Codes of any value for the columns that only padded queries have. to: (pages, 8, padded)
+    static void pad_keys(TileView& keys, int head_dim, uint8_t* to) {
         const int padded = padded_head_dim(head_dim);
-        const Levels levels = levels_of(TileSide::keys, kBits);
+        std::memset(to, 0, size_t(tile_pages(keys.bits) * tile_page_bytes(padded)));
+        for (int page = 0; page < tile_pages(keys.bits); ++page, to += tile_page_bytes(padded)) {
+            for (int row = 0; row < 8; ++row)
+                std::memcpy(to + row * padded, keys.pages[page] + row * head_dim, size_t(head_dim));
+            keys.pages[page] = to;
+        }
+    }
+
+    template <int kBits>
+    static void scores_of(TileView keys, int head_dim, const Activation* queries, const float* query_scales, int n,
+                          float* scores, int64_t stride) {
+        const int padded = padded_head_dim(head_dim);
+        uint8_t wide[tile_pages(kBits) * tile_page_bytes(kMaxTileHeadDim)];
+        if (padded > head_dim) pad_keys(keys, head_dim, wide);
+        const Levels levels = levels_of<kBits>(TileSide::keys);
         float row_scales[kTilePositions], mean[kQueries];
         tile_scales(keys.header, head_dim, row_scales);
         mean_scores(keys.header, head_dim, queries, query_scales, n, mean);
-        const auto expand = [&](int first, int end, auto* rows) {
-            if (padded > head_dim)
-                for (int r = first; r < end; ++r)
-                    std::memset(rows + (r - first) * padded + head_dim, 0, 16 * sizeof *rows);
-            for (int r = first; r < end; r += 8)
-                for (int c = 0; c < head_dim; c += 16)
-                    expand_strip<kBits>(strip_of_keys<kBits>(keys, head_dim, r / 8, c), levels.table,
-                                        rows + (r - first) * padded + c, padded);
-        };
+        if (n < kPanelTokens) {
+            float dots[kPanelTokens * kTilePositions];
+            some_dots<kBits, TileSide::keys>(keys, kTilePositions, padded, levels.table, queries, n, dots);
+            for (int i = 0; i < n; ++i) {
+                const Float4 unit = S::splat4(query_scales[i] * levels.unit), offset = S::splat4(mean[i]);
+                for (int r = 0; r < kTilePositions; r += 4) {
+                    const Float4 unit_of_rows = S::mul(S::load4(row_scales + r), unit);
+                    const Float4 coded = S::mul(S::load4(dots + i * kTilePositions + r), unit_of_rows);
+                    S::store4(scores + i * stride + r, S::add(coded, offset));
+                }
+            }
+            return;
+        }
+        const Bytes table = S::load_bytes(levels.table);
         constexpr int kStep = 16;
         const int some = kExpanded / padded < kTilePositions ? kExpanded / padded / kStep * kStep : kTilePositions;
         for (int first = 0, end; first < kTilePositions; first = end) {
             end = first + some < kTilePositions ? first + some : kTilePositions;
-            if (n >= kPanelTokens) {
-                Byte rows[kExpanded];
-                Panels panels;
-                expand(first, end, rows);
-                pack_panels(rows, end - first, padded, panels);
-                for_panel_dots(panels, end - first, padded, queries, n, [&](int i, int r, PanelF32 dots) {
-                    const PanelF32 unit = S::splat_lanes(query_scales[i] * levels.unit);
-                    const PanelF32 unit_of_rows = S::mul(S::load_lanes(row_scales + first + r), unit);
-                    S::store(scores + i * stride + first + r,
-                             S::add(S::mul(dots, unit_of_rows), S::splat_lanes(mean[i])));
-                });
-                continue;
-            }
-            Level rows[kExpanded];
-            expand(first, end, rows);
-            for (int i = 0; i < n; ++i) {
-                const Float4 unit = S::splat4(query_scales[i] * levels.unit), offset = S::splat4(mean[i]);
-                const Activation* query = queries + i * padded;
-                const Ints start = dots_start<false>(query, padded);
-                for (int r = first; r < end; r += 4) {
-                    const Float4 dots = dot4<false>(rows + (r - first) * padded, padded, query, start);
-                    const Float4 unit_of_rows = S::mul(S::load4(row_scales + r), unit);
-                    S::store4(scores + i * stride + r, S::add(S::mul(dots, unit_of_rows), offset));
-                }
-            }
+            int8_t rows[kExpanded];
+            for (int r = first; r < end; r += 8)
+                for (int c = 0; c < padded; c += 16)
+                    expand_strip<kBits>(strip_of_keys<kBits>(keys, padded, r / 8, c), table,
+                                        rows + (r - first) * padded + c, padded);
+            Panels panels;
+            pack_panels(rows, end - first, padded, panels);
+            for_panel_dots(panels, end - first, padded, queries, n, [&](int i, int r, PanelF32 dots) {
+                const PanelF32 unit = S::splat_lanes(query_scales[i] * levels.unit);
+                const PanelF32 unit_of_rows = S::mul(S::load_lanes(row_scales + first + r), unit);
+                S::store(scores + i * stride + first + r, S::add(S::mul(dots, unit_of_rows), S::splat_lanes(mean[i])));
+            });
         }
     }
 
@@ -461,51 +600,49 @@ struct TileKernelsFor {
     template <int kBits>
     static void values_of(const TileView& values, int head_dim, const float* weights, int64_t stride, int n, float* out,
                           int64_t out_stride) {
-        const Levels levels = levels_of(TileSide::values, kBits);
+        const Levels levels = levels_of<kBits>(TileSide::values);
         const float mean_scale = tile_mean_scale(values.header, head_dim);
         float row_scales[kTilePositions], present[kTilePositions], mean[kMaxTileHeadDim];
         tile_scales(values.header, head_dim, row_scales);
-        for (int p = 0; p < kTilePositions; ++p) present[p] = values.header[p] ? 1.0f : 0.0f;
+        std::fill_n(present, kTilePositions, 1.0f);
+        if (has_masked_rows(values.header))
+            for (int p = 0; p < kTilePositions; ++p) present[p] = values.header[p] == 0 ? 0.0f : 1.0f;
         const int8_t* mean_levels = reinterpret_cast<const int8_t*>(values.header + kTilePositions);
         for (int c = 0; c < head_dim; ++c) mean[c] = float(mean_levels[c]);
         RowWeights w;
         for (int i = 0; i < n; ++i) quantise_weights(weights + i * stride, row_scales, present, i, w);
 
-        const auto expand = [&](int first, int end, auto* rows) {
-            for (int d = first; d < end; d += 8)
-                for (int c = 0; c < kTilePositions; c += 16)
-                    expand_strip<kBits>(strip_of_values<kBits>(values, d / 8, c), levels.table,
-                                        rows + (d - first) * kTilePositions + c, kTilePositions);
-        };
-        constexpr int kSome = kExpanded / kTilePositions;
-        for (int first = 0, end; first < head_dim; first = end) {
-            end = first + kSome < head_dim ? first + kSome : head_dim;
-            if (n >= kPanelTokens) {
-                Byte rows[kExpanded];
-                Panels panels;
-                expand(first, end, rows);
-                pack_panels(rows, end - first, kTilePositions, panels);
-                for_panel_dots(panels, end - first, kTilePositions, w.q[0], n, [&](int i, int d, PanelF32 dots) {
-                    const PanelF32 unit = S::splat_lanes(w.scale[i] * levels.unit);
-                    const PanelF32 mean_unit = S::splat_lanes(w.sum[i] * mean_scale);
-                    float* at = out + i * out_stride + first + d;
-                    const PanelF32 coded = S::add(S::load_lanes(at), S::mul(dots, unit));
-                    S::store(at, S::add(coded, S::mul(mean_unit, S::load_lanes(mean + first + d))));
-                });
-                continue;
-            }
-            Level rows[kExpanded];
-            expand(first, end, rows);
+        if (n < kPanelTokens) {
+            float dots[kPanelTokens * kMaxTileHeadDim];
+            some_dots<kBits, TileSide::values>(values, head_dim, kTilePositions, levels.table, w.q[0], n, dots);
             for (int i = 0; i < n; ++i) {
                 const Float4 unit = S::splat4(w.scale[i] * levels.unit), mean_unit = S::splat4(w.sum[i] * mean_scale);
-                const Ints start = dots_start<true>(w.q[i], kTilePositions);
-                for (int d = first; d < end; d += 4) {
-                    const Float4 dots = dot4<true>(rows + (d - first) * kTilePositions, kTilePositions, w.q[i], start);
+                for (int d = 0; d < head_dim; d += 4) {
                     float* at = out + i * out_stride + d;
-                    const Float4 coded = S::add(S::load4(at), S::mul(dots, unit));
+                    const Float4 coded = S::add(S::load4(at), S::mul(S::load4(dots + i * head_dim + d), unit));
                     S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(mean + d))));
                 }
             }
+            return;
+        }
+        const Bytes table = S::load_bytes(levels.table);
+        constexpr int kSome = kExpanded / kTilePositions;
+        for (int first = 0, end; first < head_dim; first = end) {
+            end = first + kSome < head_dim ? first + kSome : head_dim;
+            int8_t rows[kExpanded];
+            for (int d = first; d < end; d += 8)
+                for (int c = 0; c < kTilePositions; c += 16)
+                    expand_strip<kBits>(strip_of_values<kBits>(values, d / 8, c), table,
+                                        rows + (d - first) * kTilePositions + c, kTilePositions);
+            Panels panels;
+            pack_panels(rows, end - first, kTilePositions, panels);
+            for_panel_dots(panels, end - first, kTilePositions, w.q[0], n, [&](int i, int d, PanelF32 dots) {
+                const PanelF32 unit = S::splat_lanes(w.scale[i] * levels.unit);
+                const PanelF32 mean_unit = S::splat_lanes(w.sum[i] * mean_scale);
+                float* at = out + i * out_stride + first + d;
+                const PanelF32 coded = S::add(S::load_lanes(at), S::mul(dots, unit));
+                S::store(at, S::add(coded, S::mul(mean_unit, S::load_lanes(mean + first + d))));
+            });
         }
     }
 

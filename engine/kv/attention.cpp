@@ -85,6 +85,7 @@ void Attention::one_query(const Batch& batch) {
     pool_.for_rows(blocks * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
         for (int64_t i = begin; i < end; ++i) {
             const int kv_head = int(i % n_kv_heads);
+            if (i + 1 < end) fetch_block(batch, first + (i + 1) / n_kv_heads, int((i + 1) % n_kv_heads));
             float* partial = partials_.data() + (i / n_kv_heads * n_heads_ + kv_head * group_) * stride_;
             const int64_t block_first = (first + i / n_kv_heads) * kBlockPositions;
             block({batch, kv_head, block_first, 0, 1, scratch_[size_t(thread)], partial});

@@ -23,6 +23,19 @@ int seen_rows(int64_t tile, int64_t t) {
 
 }  // namespace
 
+// Exact tiles are one piece, which processors fetch ahead by themselves.
+void Attention::fetch_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const {
+    const TileCache& tiles = *cache_.tiles();
+    if (tiles.seen_sealed(tile, batch.position / kTilePositions))
+        kernels_.fetch_tile(tiles.sealed_rows(side, tile, batch.layer.index, kv_head), head_dim_);
+}
+
+// What a block begins with.
+void Attention::fetch_block(const Batch& batch, int64_t block, int kv_head) const {
+    const int64_t oldest = std::max(block * kBlockPositions, batch.oldest_for(batch.position));
+    if (cache_.tiles()) fetch_tile(batch, TileSide::keys, oldest / kTilePositions, kv_head);
+}
+
 void Attention::tile_scores(const Work& work) {
     const TileCache& tiles = *cache_.tiles();
     Scratch& scratch = work.scratch;
@@ -45,6 +58,10 @@ void Attention::tile_scores(const Work& work) {
         kernels_.scores_f32(scratch.turned.data(), rows, keys, n, head_dim_, scores, kBlockPositions);
     };
     for (int64_t tile = range.first; tile < range.end; ++tile) {
+        if (tile + 1 < range.end)
+            fetch_tile(work.batch, TileSide::keys, tile + 1, work.kv_head);
+        else
+            fetch_tile(work.batch, TileSide::values, range.first, work.kv_head);
         const int64_t tile_first = tile * kTilePositions;
         float* scores = scratch.scores.data() + (tile_first - work.first);
         if (!tiles.seen_sealed(tile, newest_tile)) {
@@ -71,6 +88,7 @@ void Attention::tile_values(const Work& work) {
                             work.partial + row * stride_, stride_);
     };
     for (int64_t tile = range.first; tile < range.end; ++tile) {
+        if (tile + 1 < range.end) fetch_tile(work.batch, TileSide::values, tile + 1, work.kv_head);
         const int64_t tile_first = tile * kTilePositions;
         const float* weights = work.scratch.scores.data() + (tile_first - work.first);
         if (!tiles.seen_sealed(tile, newest_tile)) {

@@ -24,13 +24,13 @@ struct Avx2 {
         __m128 v;
     };
     using Activation = int8_t;
-    using Level = int8_t;
     struct Weights32 {
         __m256i q;
     };
     struct Ints {
         __m256i v;  // the low four: values 0-15
     };
+    using DotSum = Ints;
     struct Bytes {
         __m128i v;
     };
@@ -119,7 +119,6 @@ struct Avx2 {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(packed, order));
     }
     static Weights32 load_weights(const void* p) { return {_mm256_loadu_si256(static_cast<const __m256i*>(p))}; }
-    static Weights32 load_levels(const Level* x) { return load_weights(x); }
     // |w| times x with the sign of w: sums of two products stay below 2^15, so nothing saturates.
     static Ints dot(Weights32 w, const Activation* x) {
         const __m256i signed_x = _mm256_sign_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), w.q);
@@ -166,6 +165,7 @@ struct Avx2 {
         }
     }
 
+    static void fetch_ahead(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
     static Bytes load_bytes(const void* p) { return {load16(p)}; }
     template <int kShift>
     static Bytes field(Bytes a, int mask) {
@@ -174,8 +174,16 @@ struct Avx2 {
     }
     static Bytes add(Bytes a, Bytes b) { return {_mm_add_epi8(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {_mm_shuffle_epi8(table.v, codes.v)}; }
-    static void store_levels(Level* out, Bytes a) { store16(out, a.v); }
     static void store_bytes(void* out, Bytes a) { store16(out, a.v); }
+    static void store_words(void* out, Bytes a, Bytes b, Bytes c, Bytes d) {
+        uint8_t* at = static_cast<uint8_t*>(out);
+        const __m128i low_ab = _mm_unpacklo_epi8(a.v, b.v), low_cd = _mm_unpacklo_epi8(c.v, d.v);
+        const __m128i high_ab = _mm_unpackhi_epi8(a.v, b.v), high_cd = _mm_unpackhi_epi8(c.v, d.v);
+        store16(at, _mm_unpacklo_epi16(low_ab, low_cd));
+        store16(at + 16, _mm_unpackhi_epi16(low_ab, low_cd));
+        store16(at + 32, _mm_unpacklo_epi16(high_ab, high_cd));
+        store16(at + 48, _mm_unpackhi_epi16(high_ab, high_cd));
+    }
 
     static Bytes32 load_bytes32(const void* p) { return {_mm256_loadu_si256(static_cast<const __m256i*>(p))}; }
     static Bytes32 load_codes(const void* p) {
@@ -198,6 +206,9 @@ struct Avx2 {
     static Bytes32 look_up(Bytes table, Bytes32 codes) {
         return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table.v), codes.v)};
     }
+    static Bytes32 join(Bytes a, Bytes b) { return {_mm256_set_m128i(b.v, a.v)}; }
+    static Bytes weight_table(Bytes table) { return table; }
+    static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return {a.v}; }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) {

@@ -21,7 +21,6 @@ struct Avx512 : Avx2 {
     struct Activation {
         uint8_t half[2];
     };
-    using Level = int8_t;
     struct Weights32 {
         __m256i q;  // w + 128
     };
@@ -46,7 +45,6 @@ struct Avx512 : Avx2 {
         store32(q + 32, _mm256_setr_epi32(a, a + b, -(a + b), 0, b, 0, 0, 0));
     }
     static Weights32 load_weights(const void* p) { return {_mm256_xor_si256(load32(p), _mm256_set1_epi8(char(128)))}; }
-    static Weights32 load_levels(const Level* x) { return load_weights(x); }
     static Ints dot(Weights32 w, const Activation* x) {
         return {_mm256_dpbusd_epi32(load32(bytes(x) + 32), w.q, load32(bytes(x)))};
     }
@@ -59,6 +57,8 @@ struct Avx512 : Avx2 {
     static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
         return {_mm256_dpbusd_epi32(acc.v, w.q, load32(bytes(x)))};
     }
+    static Bytes weight_table(Bytes table) { return {_mm_xor_si128(table.v, _mm_set1_epi8(char(128)))}; }
+    static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return {look_up(table, codes).v}; }
     static Weights32 weights(Bytes32 a) { return {_mm256_xor_si256(a.v, _mm256_set1_epi8(char(128)))}; }
     static Weights32 unsigned_weights(Bytes32 a) { return {a.v}; }
     static Ints dot_unsigned(Weights32 w, const Activation* x) {

@@ -1,11 +1,11 @@
 // What a SIMD backend must offer. Kernels are templates over this; a backend is a type without state.
 //
 // F32 is eight floats in every backend. Ints
-// holds the partial sums of one exact dot product of 32 small integers, those of values 0-15 apart from those of 16-31.
+// holds the partial sums of one exact dot product of 32 small integers, those of values 0-15 apart from those of 16-31;
+// a DotSum those of a longer one, in one register.
 // Float4 is four floats, one for each of four rows or tokens. Activation is how one quantised activation (an integer in
 // -127..127) is stored, as suits the backend's multiplication: 32 of them may share what the dot product needs besides.
-// Bytes are sixteen, Bytes32 thirty-two, Shorts sixteen 16-bit integers in an order of the backend's own. A Level is
-// how an integer lies that is multiplied with many activations.
+// Bytes are sixteen, Bytes32 thirty-two, Shorts sixteen 16-bit integers in an order of the backend's own.
 //
 // Panels: kPanelRows rows of weights side by side, whose dot products with one token are the lanes of one PanelInts, so
 // that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. A backend that knows only at run
@@ -21,9 +21,9 @@ namespace strata {
 
 template <class S>
 concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typename S::Weights32 w,
-                               typename S::Ints ints, const float* f, float* out, const uint16_t* half,
-                               const uint8_t* bytes, int8_t* q, const int8_t* table, const typename S::Activation* x,
-                               typename S::Activation* x_out, typename S::Level* level, typename S::Bytes b,
+                               typename S::Ints ints, typename S::DotSum dot_sum, const float* f, float* out,
+                               const uint16_t* half, const uint8_t* bytes, int8_t* q, const int8_t* table,
+                               const typename S::Activation* x, typename S::Activation* x_out, typename S::Bytes b,
                                typename S::Bytes32 b32, typename S::Shorts shorts, typename S::PanelBlock* panel,
                                typename S::PanelInts dots[4], typename S::PanelF32 lanes, uint8_t* packing) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
@@ -53,13 +53,14 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template butterfly<4>(v) } -> std::same_as<typename S::F32>;
 
     {S::quantise32(f, 1.0f, x_out)};  // x[i] = nearest integer of f[i] * scale, ties to even
-    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;     // 32 int8
-    { S::load_levels(level) } -> std::same_as<typename S::Weights32>;  // 32 of them
-    { S::dot(w, x) } -> std::same_as<typename S::Ints>;                // exact
+    { S::load_weights(q) } -> std::same_as<typename S::Weights32>;  // 32 int8
+    { S::dot(w, x) } -> std::same_as<typename S::Ints>;             // exact
     // The same in steps: what a sum of dots begins with, for each 32 activations, and one dot more. kPositive: no
     // activation is negative.
-    { S::template dot_start<true>(x) } -> std::same_as<typename S::Ints>;
-    { S::template dot_add<true>(ints, w, x) } -> std::same_as<typename S::Ints>;
+    { S::template dot_start<true>(x) } -> std::same_as<typename S::DotSum>;
+    { S::template dot_add<true>(dot_sum, w, x) } -> std::same_as<typename S::DotSum>;
+    { S::add(dot_sum, dot_sum) } -> std::same_as<typename S::DotSum>;
+    { S::sums(dot_sum, dot_sum, dot_sum, dot_sum) } -> std::same_as<typename S::Float4>;
     { S::add(ints, ints) } -> std::same_as<typename S::Ints>;
     { S::sums(ints, ints, ints, ints) } -> std::same_as<typename S::Float4>;  // four finished dots, as floats
     { S::splat4(1.0f) } -> std::same_as<typename S::Float4>;
@@ -73,13 +74,14 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     {S::look_up_nibbles(bytes, table, q)};  // 16 bytes to 32 int8 through 16 entries
     {S::scale_to_float(table, 1.0f, out)};  // 32 int8 times a scale
 
+    {S::fetch_ahead(bytes)};  // has the cache line of an address come nearer, while something else is computed
     { S::load_bytes(bytes) } -> std::same_as<typename S::Bytes>;
     // Each byte shifted right (negative: left), of which the mask leaves nothing that came from another byte.
     { S::template field<1>(b, 1) } -> std::same_as<typename S::Bytes>;
     { S::add(b, b) } -> std::same_as<typename S::Bytes>;
     { S::look_up(b, b) } -> std::same_as<typename S::Bytes>;  // the entries of a, a table, at b, which are 0-15
-    {S::store_levels(level, b)};                              // bytes as int8
     {S::store_bytes(packing, b)};
+    {S::store_words(out, b, b, b, b)};  // sixteen 32-bit words of four bytes each, lowest first
 
     // What unpacks weights, 32 at a time.
     { S::load_bytes32(bytes) } -> std::same_as<typename S::Bytes32>;
@@ -88,6 +90,10 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template field<1>(b32, 1) } -> std::same_as<typename S::Bytes32>;
     { S::add(b32, b32) } -> std::same_as<typename S::Bytes32>;
     { S::look_up(b, b32) } -> std::same_as<typename S::Bytes32>;
+    { S::join(b, b) } -> std::same_as<typename S::Bytes32>;
+    // Weights by their codes, 0-15; the table holds int8, and is made ready once.
+    { S::weight_table(b) } -> std::same_as<typename S::Bytes>;
+    { S::look_up_weights(b, b32) } -> std::same_as<typename S::Weights32>;
     { S::weights(b32) } -> std::same_as<typename S::Weights32>;           // bytes as int8
     { S::unsigned_weights(b32) } -> std::same_as<typename S::Weights32>;  // of bytes in 0..127, for dot_unsigned only
     { S::dot_unsigned(w, x) } -> std::same_as<typename S::Ints>;          // exact

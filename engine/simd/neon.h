@@ -24,12 +24,14 @@ struct Neon {
         float32x4_t v;
     };
     using Activation = int8_t;
-    using Level = int8_t;
     struct Weights32 {
         int8x16_t lo, hi;
     };
     struct Ints {
         int32x4_t first, second;  // of values 0-15 and 16-31
+    };
+    struct DotSum {
+        int32x4_t v;
     };
     struct Bytes {
         uint8x16_t v;
@@ -109,17 +111,21 @@ struct Neon {
         const int8_t* q = static_cast<const int8_t*>(p);
         return {vld1q_s8(q), vld1q_s8(q + 16)};
     }
-    static Weights32 load_levels(const Level* x) { return load_weights(x); }
     static Ints dot(Weights32 w, const Activation* x) {
         return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))};
     }
     template <bool kPositive>
-    static Ints dot_start(const Activation*) {
-        return {vdupq_n_s32(0), vdupq_n_s32(0)};
+    static DotSum dot_start(const Activation*) {
+        return {vdupq_n_s32(0)};
     }
     template <bool kPositive>
-    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
-        return add(acc, dot(w, x));
+    static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
+        const Ints products = dot(w, x);
+        return {vaddq_s32(acc.v, vaddq_s32(products.first, products.second))};
+    }
+    static DotSum add(DotSum a, DotSum b) { return {vaddq_s32(a.v, b.v)}; }
+    static Float4 sums(DotSum a, DotSum b, DotSum c, DotSum d) {
+        return {vcvtq_f32_s32(vpaddq_s32(vpaddq_s32(a.v, b.v), vpaddq_s32(c.v, d.v)))};
     }
     static Ints add(Ints a, Ints b) { return {vaddq_s32(a.first, b.first), vaddq_s32(a.second, b.second)}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
@@ -155,6 +161,7 @@ struct Neon {
         }
     }
 
+    static void fetch_ahead(const void* p) { __builtin_prefetch(p); }
     static Bytes load_bytes(const void* p) { return {vld1q_u8(static_cast<const uint8_t*>(p))}; }
     template <int kShift>
     static Bytes field(Bytes a, int mask) {
@@ -162,8 +169,10 @@ struct Neon {
     }
     static Bytes add(Bytes a, Bytes b) { return {vaddq_u8(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {vqtbl1q_u8(table.v, codes.v)}; }
-    static void store_levels(Level* out, Bytes a) { vst1q_s8(out, vreinterpretq_s8_u8(a.v)); }
     static void store_bytes(void* out, Bytes a) { vst1q_u8(static_cast<uint8_t*>(out), a.v); }
+    static void store_words(void* out, Bytes a, Bytes b, Bytes c, Bytes d) {
+        vst4q_u8(static_cast<uint8_t*>(out), {{a.v, b.v, c.v, d.v}});
+    }
 
     static Bytes32 load_bytes32(const void* p) {
         const uint8_t* bytes = static_cast<const uint8_t*>(p);
@@ -188,6 +197,9 @@ struct Neon {
     static Bytes32 look_up(Bytes table, Bytes32 codes) {
         return {vqtbl1q_u8(table.v, codes.lo), vqtbl1q_u8(table.v, codes.hi)};
     }
+    static Bytes32 join(Bytes a, Bytes b) { return {a.v, b.v}; }
+    static Bytes weight_table(Bytes table) { return table; }
+    static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return {vreinterpretq_s8_u8(a.lo), vreinterpretq_s8_u8(a.hi)}; }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }

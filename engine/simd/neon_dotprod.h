@@ -18,8 +18,8 @@ struct NeonDotprod : Neon {
     }
     using Neon::dot;
     template <bool kPositive>
-    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
-        return {vdotq_s32(acc.first, w.lo, vld1q_s8(x)), vdotq_s32(acc.second, w.hi, vld1q_s8(x + 16))};
+    static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
+        return {vdotq_s32(vdotq_s32(acc.v, w.lo, vld1q_s8(x)), w.hi, vld1q_s8(x + 16))};
     }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
     static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,

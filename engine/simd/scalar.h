@@ -23,13 +23,13 @@ struct Scalar {
         float lane[4];
     };
     using Activation = int8_t;
-    using Level = int8_t;
     struct Weights32 {
         int8_t q[32];
     };
     struct Ints {
         int32_t first, second;  // values 0-15 and 16-31
     };
+    using DotSum = Ints;
     struct Bytes {
         uint8_t b[16];
     };
@@ -129,7 +129,6 @@ struct Scalar {
         for (int i = 0; i < 32; ++i) out[i] = int8_t(uint8_t(bits_of(x[i] * scale + ExpF32::kRound)));
     }
     static Weights32 load_weights(const void* p) { return load_unaligned<Weights32>(p); }
-    static Weights32 load_levels(const Level* x) { return load_weights(x); }
     static Ints dot(Weights32 w, const Activation* x) {
         Ints ints{0, 0};
         for (int i = 0; i < 16; ++i) {
@@ -177,6 +176,7 @@ struct Scalar {
         for (int i = 0; i < 32; ++i) out[i] = scale * float(q[i]);
     }
 
+    static void fetch_ahead(const void* p) { __builtin_prefetch(p); }
     static Bytes load_bytes(const void* p) { return load_unaligned<Bytes>(p); }
     template <int kShift>
     static Bytes field(Bytes a, int mask) {
@@ -191,8 +191,13 @@ struct Scalar {
         for (uint8_t& b : codes.b) b = table.b[b];
         return codes;
     }
-    static void store_levels(Level* out, Bytes a) { std::memcpy(out, a.b, sizeof a.b); }
     static void store_bytes(void* out, Bytes a) { std::memcpy(out, a.b, sizeof a.b); }
+    static void store_words(void* out, Bytes a, Bytes b, Bytes c, Bytes d) {
+        for (int i = 0; i < 16; ++i) {
+            const uint8_t word[4] = {a.b[i], b.b[i], c.b[i], d.b[i]};
+            std::memcpy(static_cast<uint8_t*>(out) + 4 * i, word, sizeof word);
+        }
+    }
 
     static Bytes32 load_bytes32(const void* p) { return load_unaligned<Bytes32>(p); }
     static Bytes32 load_codes(const void* p) {
@@ -222,6 +227,14 @@ struct Scalar {
         for (uint8_t& b : codes.b) b = table.b[b];
         return codes;
     }
+    static Bytes32 join(Bytes a, Bytes b) {
+        Bytes32 out;
+        std::memcpy(out.b, a.b, sizeof a.b);
+        std::memcpy(out.b + 16, b.b, sizeof b.b);
+        return out;
+    }
+    static Bytes weight_table(Bytes table) { return table; }
+    static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return load_weights(a.b); }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }

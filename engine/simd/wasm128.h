@@ -48,12 +48,14 @@ struct Wasm128 {
         int16_t nibbles[32];
     };
     static_assert(sizeof(Block) == 32 * sizeof(Activation));
-    using Level = int16_t;
     struct Weights32 {
         v128_t q[4];  // as int16
     };
     struct Ints {
         v128_t first, second;  // of values 0-15 and 16-31
+    };
+    struct DotSum {
+        v128_t v;
     };
     struct Bytes {
         v128_t v;
@@ -163,9 +165,6 @@ struct Wasm128 {
         return {
             {wasm_i16x8_load8x8(q), wasm_i16x8_load8x8(q + 8), wasm_i16x8_load8x8(q + 16), wasm_i16x8_load8x8(q + 24)}};
     }
-    static Weights32 load_levels(const Level* x) {
-        return {{wasm_v128_load(x), wasm_v128_load(x + 8), wasm_v128_load(x + 16), wasm_v128_load(x + 24)}};
-    }
     static Ints dot(Weights32 w, const Activation* x) {
         const int16_t* q = block_of(x).x;
         return {wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[0], wasm_v128_load(q)),
@@ -174,13 +173,18 @@ struct Wasm128 {
                                wasm_i32x4_dot_i16x8(w.q[3], wasm_v128_load(q + 24)))};
     }
     template <bool kPositive>
-    static Ints dot_start(const Activation*) {
-        return {};
+    static DotSum dot_start(const Activation*) {
+        return {wasm_i32x4_splat(0)};
     }
     template <bool kPositive>
-    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
-        return add(acc, dot(w, x));
+    static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
+        const int16_t* q = block_of(x).x;
+        for (int i = 0; i < 4; ++i)
+            acc.v = wasm_i32x4_add(acc.v, wasm_i32x4_dot_i16x8(w.q[i], wasm_v128_load(q + 8 * i)));
+        return acc;
     }
+    static DotSum add(DotSum a, DotSum b) { return {wasm_i32x4_add(a.v, b.v)}; }
+    static Float4 sums(DotSum a, DotSum b, DotSum c, DotSum d) { return {lane_sums(a.v, b.v, c.v, d.v)}; }
     static Ints add(Ints a, Ints b) { return {wasm_i32x4_add(a.first, b.first), wasm_i32x4_add(a.second, b.second)}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         return {lane_sums(wasm_i32x4_add(a.first, a.second), wasm_i32x4_add(b.first, b.second),
@@ -216,6 +220,8 @@ struct Wasm128 {
         }
     }
 
+    // There is no instruction for it: a load that nothing waits for. "volatile" keeps compilers from leaving it out.
+    static void fetch_ahead(const void* p) { (void)*static_cast<const volatile uint8_t*>(p); }
     static Bytes load_bytes(const void* p) { return {wasm_v128_load(p)}; }
     // Shifting 16 bits at a time is one x86 instruction, shifting bytes several; the mask hides the difference.
     template <int kShift>
@@ -226,12 +232,17 @@ struct Wasm128 {
     }
     static Bytes add(Bytes a, Bytes b) { return {wasm_i8x16_add(a.v, b.v)}; }
     static Bytes look_up(Bytes table, Bytes codes) { return {wasm_i8x16_swizzle(table.v, codes.v)}; }
-    static void store_levels(Level* out, Bytes a) {
-        wasm_v128_store(out, wasm_i16x8_extend_low_i8x16(a.v));
-        wasm_v128_store(out + 8, wasm_i16x8_extend_high_i8x16(a.v));
-    }
 
     static void store_bytes(void* out, Bytes a) { wasm_v128_store(out, a.v); }
+    static void store_words(void* out, Bytes a, Bytes b, Bytes c, Bytes d) {
+        uint8_t* at = static_cast<uint8_t*>(out);
+        const v128_t low_ab = interleave_low(a.v, b.v), low_cd = interleave_low(c.v, d.v);
+        const v128_t high_ab = interleave_high(a.v, b.v), high_cd = interleave_high(c.v, d.v);
+        wasm_v128_store(at, wasm_i16x8_shuffle(low_ab, low_cd, 0, 8, 1, 9, 2, 10, 3, 11));
+        wasm_v128_store(at + 16, wasm_i16x8_shuffle(low_ab, low_cd, 4, 12, 5, 13, 6, 14, 7, 15));
+        wasm_v128_store(at + 32, wasm_i16x8_shuffle(high_ab, high_cd, 0, 8, 1, 9, 2, 10, 3, 11));
+        wasm_v128_store(at + 48, wasm_i16x8_shuffle(high_ab, high_cd, 4, 12, 5, 13, 6, 14, 7, 15));
+    }
 
     static Bytes32 load_bytes32(const void* p) {
         return {wasm_v128_load(p), wasm_v128_load(static_cast<const uint8_t*>(p) + 16)};
@@ -255,6 +266,9 @@ struct Wasm128 {
     static Bytes32 look_up(Bytes table, Bytes32 codes) {
         return {wasm_i8x16_swizzle(table.v, codes.lo), wasm_i8x16_swizzle(table.v, codes.hi)};
     }
+    static Bytes32 join(Bytes a, Bytes b) { return {a.v, b.v}; }
+    static Bytes weight_table(Bytes table) { return table; }
+    static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) {
         return {{wasm_i16x8_extend_low_i8x16(a.lo), wasm_i16x8_extend_high_i8x16(a.lo),
                  wasm_i16x8_extend_low_i8x16(a.hi), wasm_i16x8_extend_high_i8x16(a.hi)}};
@@ -356,6 +370,12 @@ struct Wasm128 {
 
 protected:
     static const Block& block_of(const Activation* x) { return *reinterpret_cast<const Block*>(x); }
+    static v128_t interleave_low(v128_t a, v128_t b) {
+        return wasm_i8x16_shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    }
+    static v128_t interleave_high(v128_t a, v128_t b) {
+        return wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
     static v128_t even(v128_t a, v128_t b) { return wasm_i16x8_shuffle(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
     static v128_t odd(v128_t a, v128_t b) { return wasm_i16x8_shuffle(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
     // Of 32-bit words.

@@ -39,7 +39,6 @@ struct WasmRelaxed : Wasm128 {
         int32_t unused[2];
     };
     static_assert(sizeof(Block) == 32 * sizeof(Activation));
-    using Level = int8_t;
     struct Weights32 {
         v128_t lo, hi;
     };
@@ -69,8 +68,6 @@ struct WasmRelaxed : Wasm128 {
     static Weights32 load_weights(const void* p) {
         return {wasm_v128_load(p), wasm_v128_load(static_cast<const uint8_t*>(p) + 16)};
     }
-    static Weights32 load_levels(const Level* x) { return load_weights(x); }
-    static void store_levels(Level* out, Bytes a) { wasm_v128_store(out, a.v); }
     // Within 0..15 it is defined, and one instruction where the other one is two.
     static Bytes look_up(Bytes table, Bytes codes) { return {relaxed_swizzle(table.v, codes.v)}; }
     static Bytes32 look_up(Bytes table, Bytes32 codes) {
@@ -86,21 +83,20 @@ struct WasmRelaxed : Wasm128 {
     using Wasm128::dot;
     // Of activations that are not negative, the magnitudes are the activations, and nothing has to be made up for.
     template <bool kPositive>
-    static Ints dot_start(const Activation* x) {
-        if (kPositive) return {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
-        const Block& b = block_of(x);
-        return {wasm_v128_load32_zero(&b.negative[0]), wasm_v128_load32_zero(&b.negative[1])};
+    static DotSum dot_start(const Activation* x) {
+        return {kPositive ? wasm_i32x4_splat(0) : wasm_v128_load32_zero(&block_of(x).negative[2])};
     }
     template <bool kPositive>
-    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
+    static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
         const Block& b = block_of(x);
         if (!kPositive) {
             w.lo = wasm_v128_xor(w.lo, wasm_v128_load(b.mask));
             w.hi = wasm_v128_xor(w.hi, wasm_v128_load(b.mask + 16));
         }
-        return {relaxed_dot(w.lo, wasm_v128_load(b.magnitude), acc.first),
-                relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), acc.second)};
+        return {
+            relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), relaxed_dot(w.lo, wasm_v128_load(b.magnitude), acc.v))};
     }
+    static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return {a.lo, a.hi}; }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) {

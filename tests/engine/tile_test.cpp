@@ -335,7 +335,7 @@ Queries quantised(const Kernels& k, const std::vector<float>& x, int head_dim) {
     return result;
 }
 
-constexpr int kStride = 70, kCounts[] = {1, 3, 4, 7, 48, 131};
+constexpr int kStride = 70, kCounts[] = {1, 2, 3, 4, 5, 6, 7, 48, 131};
 
 std::vector<float> scores_of(const Kernels& k, const Tile& tile, const std::vector<float>& queries) {
     const Queries q = quantised(k, queries, tile.head_dim);
@@ -401,6 +401,26 @@ TEST_P(TileKernels, ScoresHaveTheBitsOfScalarAndAreCloseToTheSlowTwin) {
                         ASSERT_NEAR(actual[i * kStride + p], expected, 1e-5 * size) << head_dim << ", " << bits;
                     }
             }
+}
+
+TEST_P(TileKernels, ScalesAreExactForEveryBaseAndByte) {
+    constexpr int d = 16;
+    std::vector<float> query(d, 0.0f);
+    query[0] = 1;
+    const float unit = (1.0f / 127.0f) * tile_levels(TileSide::keys, 4).unit;
+    Tile tile(d, 4);
+    pack_tile(TileSide::keys, std::vector<uint8_t>(kTilePositions * d, 15).data(), d, 4, tile.pointers().data());
+    for (int base = kLowestTileBase - 20; base < kHighestTileBase + 20; base += 7)
+        for (int first = 0; first < 256; first += kTilePositions) {
+            const int16_t base16 = int16_t(base);
+            std::memcpy(tile.header.data() + kTilePositions + d + 2, &base16, sizeof base16);
+            for (size_t p = 0; p < kTilePositions; ++p) tile.header[p] = uint8_t(first + int(p));
+            const auto scores = scores_of(*GetParam(), tile, query);
+            const int read = read_tile_base(tile.header.data(), d);
+            for (int p = 0; p < kTilePositions; ++p)
+                ASSERT_EQ(scores[size_t(p)], 127.0f * 127.0f * (tile_scale(read, first + p) * unit))
+                    << base << ", " << first + p;
+        }
 }
 
 TEST_P(TileKernels, ScoresAreThoseOfDecodedRows) {
