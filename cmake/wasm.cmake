@@ -26,6 +26,11 @@ string(REGEX REPLACE "[^:]*node_modules/\\.bin:?" "" path_without_npm "$ENV{PATH
 set_property(GLOBAL PROPERTY RULE_LAUNCH_LINK "${CMAKE_COMMAND} -E env \"PATH=${path_without_npm}\"")
 
 engine_library(engine ${thread_options})
+# What is not part of a token's way is made small: everybody downloads it, and nobody waits for it.
+set(small_sources ${engine_sources})
+list(FILTER small_sources INCLUDE REGEX "engine/(gguf|tokenizer|eval|formats|kv/(kv|tile)_|model|[a-z_]+\\.cpp)")
+list(FILTER small_sources EXCLUDE REGEX "(formats/tile|model/transformer)\\.cpp")
+set_property(SOURCE ${small_sources} wasm/bindings.cpp APPEND PROPERTY COMPILE_OPTIONS -Os)
 
 # name, folder, options of the link; then the sources
 function(browser_module name folder link_options)
