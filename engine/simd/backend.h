@@ -1,11 +1,10 @@
 // What a SIMD backend must offer. Kernels are templates over this; a backend is a type without state.
 //
-// F32 is eight floats in every backend. Ints
-// holds the partial sums of one exact dot product of 32 small integers, those of values 0-15 apart from those of 16-31;
-// a DotSum those of a longer one, in one register.
-// Float4 is four floats, one for each of four rows or tokens. Activation is how one quantised activation (an integer in
-// -127..127) is stored, as suits the backend's multiplication: 32 of them may share what the dot product needs besides.
-// Bytes are sixteen, Bytes32 thirty-two, Shorts sixteen 16-bit integers in an order of the backend's own.
+// F32 is eight floats in every backend. Ints holds the partial sums of one exact dot product of 32 small integers,
+// those of values 0-15 apart from those of 16-31; a DotSum those of a longer one, in one register. Float4 is four
+// floats, one for each of four rows or tokens. Activation is how one quantised activation (an integer in -127..127) is
+// stored, as suits the backend's multiplication: 32 of them may share what the dot product needs besides. Bytes are
+// sixteen, Bytes32 thirty-two, Shorts sixteen 16-bit integers in an order of the backend's own.
 //
 // Panels: kPanelRows rows of weights side by side, whose dot products with one token are the lanes of one PanelInts, so
 // that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. A backend that knows only at run
