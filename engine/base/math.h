@@ -16,8 +16,8 @@ struct ExpF32 {
     static constexpr float kLn2High = 0.693145752f, kLn2Low = 1.42860677e-6f;
     static constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
     // e^r on |r| <= ln(2)/2, highest power first; error below 1 unit in the last place
-    static constexpr float kCoefficients[] = {1.3888889e-3f, 8.3333338e-3f, 4.1666668e-2f, 1.6666667e-1f,
-                                              0.5f,          1.0f,          1.0f};
+    static constexpr float kPower6 = 1.3888889e-3f, kPower5 = 8.3333338e-3f, kPower4 = 4.1666668e-2f,
+                           kPower3 = 1.6666667e-1f, kPower2 = 0.5f, kOne = 1.0f;
 };
 
 // e^x with a relative error of about 1e-7; x is clamped to [-87, 88], so the result is always positive and finite.
@@ -28,8 +28,13 @@ inline float exp_f32(float x) {
     const float n = t - ExpF32::kRound;
     float r = x - n * ExpF32::kLn2High;
     r = r - n * ExpF32::kLn2Low;
-    float p = ExpF32::kCoefficients[0];
-    for (int i = 1; i < 7; ++i) p = ExpF32::kCoefficients[i] + p * r;
+    float p = ExpF32::kPower6;
+    p = ExpF32::kPower5 + p * r;
+    p = ExpF32::kPower4 + p * r;
+    p = ExpF32::kPower3 + p * r;
+    p = ExpF32::kPower2 + p * r;
+    p = ExpF32::kOne + p * r;
+    p = ExpF32::kOne + p * r;
     return float_of(bits_of(p) + (bits_of(t) << 23));
 }
 

@@ -120,16 +120,16 @@ struct PanelProductsFor {
     }
 
     // What one block adds to the sums of kTokens tokens, before the tokens' scales. As QuadProductsFor::terms.
-    // Panels: whose panel_dots.
-    template <class Rows, class Panels>
+    // Products: whose panel_dots.
+    template <class Rows, class Products>
     [[gnu::always_inline]] static void add_terms(const Piece& piece, int b, const Activation* x, const Input& in,
                                                  float (&sums)[kTokens][kRows]) {
         constexpr Codes kCodes = Rows::kCodes;
         constexpr int kPacked = kPackedOffset<Rows>, kLeft = kOffsetLeft<Rows>;
         const auto lanes = [&](const Lanes* of) { return S::load_lanes(of[b]); };
         const auto x_sum = [&](int t, int half) { return S::splat_lanes(in.sum(t, b, half)); };
-        const auto add = [&](int t, PanelF32 dots, PanelF32 minimums) {
-            const PanelF32 x_scale = S::splat_lanes(in.scale(t, b)), scale = lanes(piece.scale);
+        const auto add = [&](int t, PanelF32 scale, PanelF32 dots, PanelF32 minimums) {
+            const PanelF32 x_scale = S::splat_lanes(in.scale(t, b));
             PanelF32 term;
             if constexpr (Rows::kMinimums)
                 term = S::mul(S::add(S::mul(dots, scale), S::mul(minimums, lanes(piece.minimum))), x_scale);
@@ -139,8 +139,9 @@ struct PanelProductsFor {
         };
         if constexpr (Rows::kGroups) {
             PanelInts first[kTokens], second[kTokens];
-            Panels::template panel_dots<kCodes, kPacked, kTokens, 0, 16>(piece.blocks[b], x, in.cols, first);
-            Panels::template panel_dots<kCodes, kPacked, kTokens, 16, 16>(piece.blocks[b], x, in.cols, second);
+            Products::template panel_dots<kCodes, kPacked, kTokens, 0, 16>(piece.blocks[b], x, in.cols, first);
+            Products::template panel_dots<kCodes, kPacked, kTokens, 16, 16>(piece.blocks[b], x, in.cols, second);
+            const PanelF32 scale = lanes(piece.scale);
             for (int t = 0; t < kTokens; ++t) {
                 const auto half = [&](PanelInts ints, int i) {
                     PanelF32 dots = S::to_float(ints);
@@ -151,46 +152,42 @@ struct PanelProductsFor {
                 if constexpr (Rows::kMinimums)
                     minimums = S::add(S::mul(x_sum(t, 0), lanes(piece.group_minimum[0])),
                                       S::mul(x_sum(t, 1), lanes(piece.group_minimum[1])));
-                add(t, S::add(half(first[t], 0), half(second[t], 1)), minimums);
+                add(t, scale, S::add(half(first[t], 0), half(second[t], 1)), minimums);
             }
         } else {
             PanelInts ints[kTokens];
-            Panels::template panel_dots<kCodes, kPacked, kTokens, 0, 32>(piece.blocks[b], x, in.cols, ints);
+            Products::template panel_dots<kCodes, kPacked, kTokens, 0, 32>(piece.blocks[b], x, in.cols, ints);
+            const PanelF32 scale = lanes(piece.scale);
             for (int t = 0; t < kTokens; ++t) {
                 PanelF32 dots = S::to_float(ints[t]), minimums = S::splat_lanes(0);
                 if constexpr (kLeft != 0) dots = S::add(dots, S::splat_lanes(in.sum(t, b, kBoth) * -kLeft));
                 if constexpr (Rows::kMinimums) minimums = x_sum(t, kBoth);
-                add(t, dots, minimums);
+                add(t, scale, dots, minimums);
             }
         }
     }
 
     // kTokens tokens times all blocks of a piece, which begins at a multiple of four. sums: [b % 4][token][row]
-    template <class Rows, class Panels>
+    template <class Rows, class Products>
     [[gnu::always_inline]] static void multiply_with(const Piece& piece, int n_blocks, const Input& in,
                                                      float (&sums)[4][kTokens][kRows]) {
         const Activation* x = in.x;
-        for (int b = 0; b < n_blocks; ++b, x += 32) add_terms<Rows, Panels>(piece, b, x, in, sums[b % 4]);
+        for (int b = 0; b < n_blocks; ++b, x += 32) add_terms<Rows, Products>(piece, b, x, in, sums[b % 4]);
     }
-    template <class Rows, class Panels>
+    template <class Rows, class Products>
     [[gnu::noinline]] static void multiply_apart(const Piece& piece, int n_blocks, const Input& input,
                                                  float (&sums)[4][kTokens][kRows]) {
         const Input in = input;  // which no store can change
-        multiply_with<Rows, Panels>(piece, n_blocks, in, sums);
+        multiply_with<Rows, Products>(piece, n_blocks, in, sums);
     }
     template <class Rows>
     static void multiply(const Piece& piece, int n_blocks, const Input& in, float (&sums)[4][kTokens][kRows]) {
-        const auto with = [&](auto panels) {
+        with_products<S>([&](auto products) {
             if constexpr (S::kPanelLoopApart)
-                multiply_apart<Rows, decltype(panels)>(piece, n_blocks, in, sums);
+                multiply_apart<Rows, decltype(products)>(piece, n_blocks, in, sums);
             else
-                multiply_with<Rows, decltype(panels)>(piece, n_blocks, in, sums);
-        };
-        // A backend with two ways to multiply knows at run time which is faster.
-        if constexpr (requires { S::with_panels(with); })
-            S::with_panels(with);
-        else
-            with(S());
+                multiply_with<Rows, decltype(products)>(piece, n_blocks, in, sums);
+        });
     }
 
     static void store(const float (&sums)[4][kTokens][kRows], const MatmulArgs& a, int token, int64_t row,

@@ -45,6 +45,9 @@ struct QuadProductsFor {
         }
     };
 
+    template <class Rows>
+    static constexpr float kMinusOffset = -Rows::kOffset;
+
     template <class Rows, int kQuad, int i>
     [[gnu::always_inline]] static Weights32 weights(const uint8_t* unit) {
         if constexpr (Rows::kLayout == Layout::bytes)
@@ -63,11 +66,11 @@ struct QuadProductsFor {
 
     // What four blocks add to a row's four sums. Products of codes, group scales and activations are integers below
     // 2^24: as floats they are exact, and so are their sums.
-    template <class Rows>
+    template <class Rows, class Products>
     [[gnu::always_inline]] static Float4 terms(const Quad& quad, Input in) {
         const auto dot = [&](int i) {
-            return Rows::kCodes == Codes::int8 ? S::dot(quad.codes[i], in.x + i * 32)
-                                               : S::dot_unsigned(quad.codes[i], in.x + i * 32);
+            return Rows::kCodes == Codes::int8 ? Products::dot(quad.codes[i], in.x + i * 32)
+                                               : Products::dot_unsigned(quad.codes[i], in.x + i * 32);
         };
         if constexpr (Rows::kGroups) {
             const F32 x_sums = S::load(in.sums);
@@ -84,7 +87,8 @@ struct QuadProductsFor {
     [[gnu::always_inline]] static Float4 terms(Float4 dots, const Scales& scales, Input in) {
         Float4 sums = S::splat4(0);
         if constexpr (Rows::kMinimums || Rows::kOffset != 0) sums = S::load4(in.sums + 8);
-        if constexpr (Rows::kOffset != 0) dots = S::add(dots, S::mul(sums, S::splat4(-Rows::kOffset)));
+        if constexpr (Rows::kOffset != 0)
+            dots = S::add(dots, S::mul(sums, S::template constant4<kMinusOffset<Rows>>()));
         return scaled<Rows>(dots, sums, scales, in);
     }
     template <class Rows>
@@ -95,14 +99,14 @@ struct QuadProductsFor {
     }
 
     // The same for weights that are used once.
-    template <class Rows, int kQuad>
+    template <class Rows, class Products, int kQuad>
     [[gnu::always_inline]] static Float4 terms_once(const uint8_t* unit, Input in) {
         if constexpr (Rows::kLayout == Layout::nibbles)
             return terms<Rows>(S::nibble_dots(Rows::stored(unit, 0), Rows::stored(unit, 1), Rows::stored(unit, 2),
                                               Rows::stored(unit, 3), in.x),
                                Rows::template scales<kQuad>(unit), in);
         else
-            return terms<Rows>(unpack<Rows, kQuad>(unit), in);
+            return terms<Rows, Products>(unpack<Rows, kQuad>(unit), in);
     }
 
     // (0 + 2) + (1 + 3): how the four sums of a row are put together.
@@ -127,16 +131,17 @@ struct QuadProductsFor {
         return terms<Rows>(S::sums(first, second, third, Ints{}), Rows::template scales<0>(unit, blocks), in);
     }
 
-    template <class Rows>
+    template <class Rows, class Products>
     static void one_token(const MatmulArgs& a, int64_t row) {
         const int64_t quads = a.cols / kQuadCols, left = a.cols % kQuadCols / 32;
         const uint8_t* unit = a.weights + row * Rows::row_bytes(a.cols);
         // It moves along: WebAssembly compilers make better addresses of that.
         Input in(a, 0);
         Float4 acc = S::splat4(0);
-        for (int64_t q = 0; q < quads; q += Rows::kUnitQuads, unit += Rows::kUnitBytes) {
-            acc = S::add(acc, terms_once<Rows, 0>(unit, in));
-            if constexpr (Rows::kUnitQuads == 2) acc = S::add(acc, terms_once<Rows, 1>(unit, in.quad(1)));
+        const uint8_t* const end = unit + quads / Rows::kUnitQuads * Rows::kUnitBytes;
+        for (; unit != end; unit += Rows::kUnitBytes) {
+            acc = S::add(acc, terms_once<Rows, Products, 0>(unit, in));
+            if constexpr (Rows::kUnitQuads == 2) acc = S::add(acc, terms_once<Rows, Products, 1>(unit, in.quad(1)));
             in = in.quad(Rows::kUnitQuads);
         }
         if constexpr (Rows::kUnitQuads == 1)
@@ -162,7 +167,8 @@ struct QuadProductsFor {
             }
             for (int t = 0; t < n; ++t) {
                 const Input in(a, first_token + t);
-                for (int64_t q = 0; q < here; ++q) acc[t] = S::add(acc[t], terms<Rows>(piece[q], in.quad(begin + q)));
+                for (int64_t q = 0; q < here; ++q)
+                    acc[t] = S::add(acc[t], terms<Rows, S>(piece[q], in.quad(begin + q)));
             }
         }
         if constexpr (Rows::kUnitQuads == 1)
@@ -175,12 +181,12 @@ struct QuadProductsFor {
     static void matmul(const MatmulArgs& a, int64_t begin, int64_t end) {
         CHECK(a.x_sums != nullptr || !(Rows::kMinimums || Rows::kOffset != 0));
         if (PanelProductsFor<S>::template matmul<Rows>(a, begin, end)) return;
+        if (a.n_tokens == 1)
+            return with_products<S>([&](auto products) {
+                for (int64_t r = begin; r < end; ++r) one_token<Rows, decltype(products)>(a, r);
+            });
         for (int64_t r = begin; r < end; ++r)
-            if (a.n_tokens == 1)
-                one_token<Rows>(a, r);
-            else
-                for (int t = 0; t < a.n_tokens; t += kTokens)
-                    many_tokens<Rows>(a, r, t, std::min(kTokens, a.n_tokens - t));
+            for (int t = 0; t < a.n_tokens; t += kTokens) many_tokens<Rows>(a, r, t, std::min(kTokens, a.n_tokens - t));
     }
 
     // The sums that Input names; a quad that is not whole is filled up with zeros.

@@ -435,7 +435,7 @@ struct TileKernelsFor {
             }
         }
     }
-    template <int kBits, TileSide kSide, int kPair, int n>
+    template <class Products, int kBits, TileSide kSide, int kPair, int n>
     [[gnu::always_inline]] static void add_pair(const TileView& tile, int cols, int row, Bytes table,
                                                 const Activation* queries, const DotSum* start, DotSum (&sums)[n][4]) {
         constexpr bool kPositive = kSide == TileSide::values;
@@ -445,8 +445,8 @@ struct TileKernelsFor {
             Weights32 even_row, odd_row;
             look_up_pair<kBits, kSide, kPair>(tile, cols, row, c, table, even_row, odd_row);
             for (int i = 0; i < n; ++i) {
-                even[i] = S::template dot_add<kPositive>(even[i], even_row, queries + i * cols + c);
-                odd[i] = S::template dot_add<kPositive>(odd[i], odd_row, queries + i * cols + c);
+                even[i] = Products::template dot_add<kPositive>(even[i], even_row, queries + i * cols + c);
+                odd[i] = Products::template dot_add<kPositive>(odd[i], odd_row, queries + i * cols + c);
             }
         }
         for (int i = 0; i < n; ++i) {
@@ -456,21 +456,22 @@ struct TileKernelsFor {
     }
 
     // dots (n, rows): the exact ones of the tile's rows with n queries (n, cols); cols: a multiple of 32.
-    template <int kBits, TileSide kSide, int n>
+    template <class Products, int kBits, TileSide kSide, int n>
     static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
                          float* dots) {
         if (kSide == TileSide::values) cols = kTilePositions;  // said again, as a constant
         const Bytes table = S::weight_table(S::load_bytes(levels));
         DotSum start[n];
         for (int i = 0; i < n; ++i) {
-            start[i] = S::template dot_start<kSide == TileSide::values>(queries + i * cols);
+            start[i] = Products::template dot_start<kSide == TileSide::values>(queries + i * cols);
             for (int c = 32; c < cols; c += 32)
-                start[i] = S::add(start[i], S::template dot_start<kSide == TileSide::values>(queries + i * cols + c));
+                start[i] =
+                    S::add(start[i], Products::template dot_start<kSide == TileSide::values>(queries + i * cols + c));
         }
         for (int row = 0; row < rows; row += 4) {
             DotSum sums[n][4];
-            add_pair<kBits, kSide, 0, n>(tile, cols, row, table, queries, start, sums);
-            add_pair<kBits, kSide, 1, n>(tile, cols, row, table, queries, start, sums);
+            add_pair<Products, kBits, kSide, 0, n>(tile, cols, row, table, queries, start, sums);
+            add_pair<Products, kBits, kSide, 1, n>(tile, cols, row, table, queries, start, sums);
             for (int i = 0; i < n; ++i)
                 S::store4(dots + i * rows + row, S::sums(sums[i][0], sums[i][1], sums[i][2], sums[i][3]));
         }
@@ -482,7 +483,10 @@ struct TileKernelsFor {
         for (int some; n > 0; n -= some, queries += some * cols, dots += some * rows) {
             some = n <= kFew ? n : (n + 1) / 2;
             unrolled<kFew>([&](auto before) {
-                if (some == before + 1) few_dots<kBits, kSide, before + 1>(tile, rows, cols, levels, queries, dots);
+                if (some != before + 1) return;
+                with_products<S>([&](auto products) {
+                    few_dots<decltype(products), kBits, kSide, before + 1>(tile, rows, cols, levels, queries, dots);
+                });
             });
         }
     }
@@ -582,7 +586,7 @@ struct TileKernelsFor {
         float sum[kQueries];    // of the weights of rows that are not masked
     };
     static void quantise_weights(const float* weights, const float* row_scales, const float* present, int query,
-                                 RowWeights& out) {
+                                 bool few, RowWeights& out) {
         float scaled[kTilePositions];
         F32 largest = S::splat(0), sum = largest;
         for (int p = 0; p < kTilePositions; p += kLanes) {
@@ -592,7 +596,11 @@ struct TileKernelsFor {
             sum = S::mul_add(w, S::load(present + p), sum);
         }
         const float top = S::largest(largest), inverse = top > 0 ? 127.0f / top : 0.0f;
-        for (int p = 0; p < kTilePositions; p += 32) S::quantise32(scaled + p, inverse, out.q[query] + p);
+        for (int p = 0; p < kTilePositions; p += 32)
+            if (few)
+                S::quantise_positive32(scaled + p, inverse, out.q[query] + p);
+            else
+                S::quantise32(scaled + p, inverse, out.q[query] + p);
         out.scale[query] = top / 127.0f;
         out.sum[query] = S::sum(sum);
     }
@@ -608,11 +616,14 @@ struct TileKernelsFor {
         if (has_masked_rows(values.header))
             for (int p = 0; p < kTilePositions; ++p) present[p] = values.header[p] == 0 ? 0.0f : 1.0f;
         const int8_t* mean_levels = reinterpret_cast<const int8_t*>(values.header + kTilePositions);
-        for (int c = 0; c < head_dim; ++c) mean[c] = float(mean_levels[c]);
+        int c = 0;
+        for (; c + 32 <= head_dim; c += 32) S::scale_to_float(mean_levels + c, 1.0f, mean + c);
+        for (; c < head_dim; ++c) mean[c] = float(mean_levels[c]);
         RowWeights w;
-        for (int i = 0; i < n; ++i) quantise_weights(weights + i * stride, row_scales, present, i, w);
+        const bool few = n < kPanelTokens;
+        for (int i = 0; i < n; ++i) quantise_weights(weights + i * stride, row_scales, present, i, few, w);
 
-        if (n < kPanelTokens) {
+        if (few) {
             float dots[kPanelTokens * kMaxTileHeadDim];
             some_dots<kBits, TileSide::values>(values, head_dim, kTilePositions, levels.table, w.q[0], n, dots);
             for (int i = 0; i < n; ++i) {

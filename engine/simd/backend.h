@@ -7,13 +7,16 @@
 // sixteen, Bytes32 thirty-two, Shorts sixteen 16-bit integers in an order of the backend's own.
 //
 // Panels: kPanelRows rows of weights side by side, whose dot products with one token are the lanes of one PanelInts, so
-// that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. A backend that knows only at run
-// time which of two ways to multiply is faster also has with_panels(fn): it calls fn with a type whose panel_dots to
-// use. kPanelLoopApart: whether the loop over a panel's blocks is to be compiled as a function of its own.
+// that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. kPanelLoopApart: whether the loop
+// over a panel's blocks is to be compiled as a function of its own.
+//
+// A backend that knows only at run time which of two ways to multiply is faster also has with_products(fn): it calls fn
+// with a type whose dot, dot_unsigned, dot_start, dot_add and panel_dots to use. with_products<S>, below, is for all.
 #pragma once
 #include <concepts>
 #include <cstdint>
 
+#include "engine/base/math.h"
 #include "engine/simd/codes.h"
 
 namespace strata {
@@ -26,6 +29,8 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
                                typename S::Bytes32 b32, typename S::Shorts shorts, typename S::PanelBlock* panel,
                                typename S::PanelInts dots[4], typename S::PanelF32 lanes, uint8_t* packing) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
+    { S::template constant<ExpF32::kLog2E>() } -> std::same_as<typename S::F32>;  // splat
+    { S::template constant4<ExpF32::kLog2E>() } -> std::same_as<typename S::Float4>;
     { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
     { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float
     { S::load_bfloat(half) } -> std::same_as<typename S::F32>;
@@ -51,7 +56,8 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template butterfly<2>(v) } -> std::same_as<typename S::F32>;
     { S::template butterfly<4>(v) } -> std::same_as<typename S::F32>;
 
-    {S::quantise32(f, 1.0f, x_out)};  // x[i] = nearest integer of f[i] * scale, ties to even
+    {S::quantise32(f, 1.0f, x_out)};           // x[i] = nearest integer of f[i] * scale, ties to even
+    {S::quantise_positive32(f, 1.0f, x_out)};  // the same of f >= 0, for dot_add<true> only
     { S::load_weights(q) } -> std::same_as<typename S::Weights32>;  // 32 int8
     { S::dot(w, x) } -> std::same_as<typename S::Ints>;             // exact
     // The same in steps: what a sum of dots begins with, for each 32 activations, and one dot more. kPositive: no
@@ -127,5 +133,14 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::add(lanes, lanes) } -> std::same_as<typename S::PanelF32>;
     {S::store(out, lanes)};
 };
+
+// fn(what to multiply with)
+template <SimdBackend S, class Fn>
+void with_products(Fn&& fn) {
+    if constexpr (requires { S::with_products(fn); })
+        S::with_products(fn);
+    else
+        fn(S());
+}
 
 }  // namespace strata

@@ -21,6 +21,8 @@ inline const volatile v128_t kNibbles0 = wasm_i16x8_const_splat(0x000f), kNibble
 inline const volatile v128_t kHalfMagnitude = wasm_i32x4_const_splat(0x0fffe000);
 inline const volatile v128_t kHalfExponent = wasm_i32x4_const_splat(112 << 23);
 inline const volatile v128_t kLeastNormalHalf = wasm_f32x4_const_splat(0x1p-14f);
+template <const float& kValue>
+inline const volatile v128_t kAll = wasm_f32x4_make(kValue, kValue, kValue, kValue);
 inline const volatile v128_t kSignBits = wasm_i32x4_const_splat(int(0x80000000));
 }  // namespace wasm_constants
 
@@ -83,11 +85,20 @@ struct Wasm128 {
     using PanelF32 = F32;
 
     static F32 splat(float x) { return {wasm_f32x4_splat(x), wasm_f32x4_splat(x)}; }
+    template <const float& kValue>
+    static F32 constant() {
+        const v128_t all = wasm_constants::kAll<kValue>;
+        return {all, all};
+    }
+    template <const float& kValue>
+    static Float4 constant4() {
+        return {wasm_constants::kAll<kValue>};
+    }
     static F32 load(const float* p) { return {wasm_v128_load(p), wasm_v128_load(p + 4)}; }
     static F32 load_half(const uint16_t* p) {
         const v128_t h = wasm_v128_load(p);
-        return {half_bits_to_float(wasm_i32x4_shl(wasm_i32x4_extend_low_i16x8(h), 13)),
-                half_bits_to_float(wasm_i32x4_shl(wasm_i32x4_extend_high_i16x8(h), 13))};
+        return {low_halves_to_float(wasm_u32x4_extend_low_u16x8(h)),
+                low_halves_to_float(wasm_u32x4_extend_high_u16x8(h))};
     }
     static F32 load_bfloat(const uint16_t* p) {
         const v128_t b = wasm_v128_load(p);
@@ -160,6 +171,11 @@ struct Wasm128 {
         wasm_v128_store(block.nibbles + 16, odd(q[0], q[1]));
         wasm_v128_store(block.nibbles + 24, wasm_i16x8_shl(odd(q[2], q[3]), 8));
     }
+    static void quantise_positive32(const float* x, float scale, Activation* out) {
+        v128_t q[4];
+        quantise32(x, scale, q);
+        for (int i = 0; i < 4; ++i) wasm_v128_store(reinterpret_cast<Block*>(out)->x + 8 * i, q[i]);
+    }
     static Weights32 load_weights(const void* p) {
         const int8_t* q = static_cast<const int8_t*>(p);
         return {
@@ -195,11 +211,11 @@ struct Wasm128 {
     static Float4 gather4(const float* a, const float* b, const float* c, const float* d) {
         return {wasm_f32x4_make(*a, *b, *c, *d)};
     }
-    // Four bytes are read at each: a load to all lanes is cheaper than one to a lane.
+    // V8 gives only whole loads an address with an offset.
     static Float4 gather_half4(const void* a, const void* b, const void* c, const void* d) {
-        const v128_t ab = wasm_i32x4_shuffle(wasm_v128_load32_splat(a), wasm_v128_load32_splat(b), 0, 5, 2, 7);
-        const v128_t cd = wasm_i32x4_shuffle(wasm_v128_load32_splat(c), wasm_v128_load32_splat(d), 0, 5, 2, 7);
-        return {half_bits_to_float(wasm_i32x4_shr(wasm_i32x4_shl(wasm_i32x4_shuffle(ab, cd, 0, 1, 6, 7), 16), 3))};
+        const v128_t ab = wasm_i32x4_shuffle(wasm_v128_load(a), wasm_v128_load(b), 0, 4, 1, 5);
+        const v128_t cd = wasm_i32x4_shuffle(wasm_v128_load(c), wasm_v128_load(d), 0, 4, 1, 5);
+        return {low_halves_to_float(wasm_i64x2_shuffle(ab, cd, 0, 2))};
     }
     static Float4 mul(Float4 a, Float4 b) { return {wasm_f32x4_mul(a.v, b.v)}; }
     static Float4 add(Float4 a, Float4 b) { return {wasm_f32x4_add(a.v, b.v)}; }
@@ -389,16 +405,15 @@ protected:
         a[2] = wasm_i64x2_shuffle(high01, high23, 0, 2);
         a[3] = wasm_i64x2_shuffle(high01, high23, 1, 3);
     }
-    // h: half-precision bits 13 bits up, with their sign extended. Nothing is computed with a subnormal float, which is
-    // slow, although scales may well be subnormal halves: those get the exponent of the least normal one, which is then
-    // taken off again.
-    static v128_t half_bits_to_float(v128_t h) {
-        const v128_t magnitude = wasm_v128_and(h, wasm_constants::kHalfMagnitude);
-        const v128_t subnormal = wasm_i32x4_shr(wasm_i32x4_sub(magnitude, wasm_i32x4_splat(1 << 23)), 31);
-        const v128_t exponent = wasm_i32x4_sub(wasm_constants::kHalfExponent, wasm_i32x4_shl(subnormal, 23));
-        const v128_t least = wasm_v128_and(subnormal, wasm_constants::kLeastNormalHalf);
-        const v128_t value = wasm_f32x4_sub(wasm_i32x4_add(magnitude, exponent), least);
-        return wasm_v128_or(value, wasm_v128_and(h, wasm_constants::kSignBits));
+    // Half-precision numbers in the low 16 bits of each lane; the others may hold anything. Nothing is computed with a
+    // subnormal float, which is slow, although scales may well be subnormal halves. Their bits, taken for those of a
+    // normal number f, stand for 2f - 2^-14.
+    static v128_t low_halves_to_float(v128_t h) {
+        const v128_t magnitude = wasm_v128_and(wasm_i32x4_shl(h, 13), wasm_constants::kHalfMagnitude);
+        const v128_t f = wasm_i32x4_add(magnitude, wasm_constants::kHalfExponent);
+        const v128_t below = wasm_f32x4_sub(f, wasm_constants::kLeastNormalHalf);
+        const v128_t value = wasm_f32x4_add(f, wasm_f32x4_pmin(below, wasm_f32x4_splat(0)));
+        return wasm_v128_or(value, wasm_v128_and(wasm_i32x4_shl(h, 16), wasm_constants::kSignBits));
     }
     template <int kDistance>
     static v128_t butterfly4(v128_t a) {

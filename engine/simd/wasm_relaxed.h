@@ -65,6 +65,13 @@ struct WasmRelaxed : Wasm128 {
         block.negative[2] = block.negative[0] + block.negative[1];
         wasm_v128_store32_lane(block.pairs[2], wasm_i16x8_add(fours[0], fours[1]), 0);
     }
+    static void quantise_positive32(const float* x, float scale, Activation* out) {
+        v128_t wide[4];
+        Wasm128::quantise32(x, scale, wide);
+        Block& block = *reinterpret_cast<Block*>(out);
+        for (int half = 0; half < 2; ++half)
+            wasm_v128_store(block.magnitude + 16 * half, wasm_i8x16_narrow_i16x8(wide[2 * half], wide[2 * half + 1]));
+    }
     static Weights32 load_weights(const void* p) {
         return {wasm_v128_load(p), wasm_v128_load(static_cast<const uint8_t*>(p) + 16)};
     }
@@ -75,10 +82,9 @@ struct WasmRelaxed : Wasm128 {
     }
     static Ints dot(Weights32 w, const Activation* x) {
         const Block& b = block_of(x);
-        return {relaxed_dot(wasm_v128_xor(w.lo, wasm_v128_load(b.mask)), wasm_v128_load(b.magnitude),
-                            wasm_v128_load32_zero(&b.negative[0])),
-                relaxed_dot(wasm_v128_xor(w.hi, wasm_v128_load(b.mask + 16)), wasm_v128_load(b.magnitude + 16),
-                            wasm_v128_load32_zero(&b.negative[1]))};
+        w = turn(w, b);
+        return {relaxed_dot(w.lo, wasm_v128_load(b.magnitude), wasm_v128_load32_zero(&b.negative[0])),
+                relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), wasm_v128_load32_zero(&b.negative[1]))};
     }
     using Wasm128::dot;
     // Of activations that are not negative, the magnitudes are the activations, and nothing has to be made up for.
@@ -89,10 +95,7 @@ struct WasmRelaxed : Wasm128 {
     template <bool kPositive>
     static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
         const Block& b = block_of(x);
-        if (!kPositive) {
-            w.lo = wasm_v128_xor(w.lo, wasm_v128_load(b.mask));
-            w.hi = wasm_v128_xor(w.hi, wasm_v128_load(b.mask + 16));
-        }
+        if (!kPositive) w = turn(w, b);
         return {
             relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), relaxed_dot(w.lo, wasm_v128_load(b.magnitude), acc.v))};
     }
@@ -128,7 +131,52 @@ struct WasmRelaxed : Wasm128 {
                 for (int i = 0; i < 4; ++i) wasm_v128_store(out->bytes + (c + 4 * i) * kPanelRows + r * 4, a[i]);
             }
     }
-    struct PanelsOfPairs {
+    // Two ways to multiply, with the same results: which is faster depends on what relaxed_dot is made of.
+    struct OfFours {
+        static Ints dot(Weights32 w, const Activation* x) { return WasmRelaxed::dot(w, x); }
+        static Ints dot_unsigned(Weights32 w, const Activation* x) { return WasmRelaxed::dot_unsigned(w, x); }
+        template <bool kPositive>
+        static DotSum dot_start(const Activation* x) {
+            return WasmRelaxed::dot_start<kPositive>(x);
+        }
+        template <bool kPositive>
+        static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
+            return WasmRelaxed::dot_add<kPositive>(acc, w, x);
+        }
+        template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
+        [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
+                                                      PanelInts* dots) {
+            // Types with nibbles in groups of 16 are rare: what is compiled once keeps the module small.
+            if constexpr (kCodes == Codes::nibbles && kColumns == 16)
+                OfPairs::panel_dots<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+            else
+                panel_of_fours<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+        }
+    };
+    // Each pair is widened and added: three instructions, where relaxed_dot would be five.
+    struct OfPairs {
+        static Ints dot(Weights32 w, const Activation* x) {
+            const Block& b = block_of(x);
+            const Weights32 turned = turn(w, b);
+            return {wasm_i32x4_add(wasm_v128_load32_zero(&b.negative[0]), pairs_low(turned, b)),
+                    wasm_i32x4_add(wasm_v128_load32_zero(&b.negative[1]), pairs_high(turned, b))};
+        }
+        static Ints dot_unsigned(Weights32 w, const Activation* x) {
+            const Block& b = block_of(x);
+            const v128_t ones = wasm_constants::kOnes;
+            return {widened(relaxed_dot_pairs(wasm_v128_load(b.x), w.lo), ones),
+                    widened(relaxed_dot_pairs(wasm_v128_load(b.x + 16), w.hi), ones)};
+        }
+        template <bool kPositive>
+        static DotSum dot_start(const Activation* x) {
+            return WasmRelaxed::dot_start<kPositive>(x);
+        }
+        template <bool kPositive>
+        static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
+            const Block& b = block_of(x);
+            const Weights32 turned = kPositive ? w : turn(w, b);
+            return {wasm_i32x4_add(wasm_i32x4_add(acc.v, pairs_low(turned, b)), pairs_high(turned, b))};
+        }
         template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
         [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
                                                       PanelInts* dots) {
@@ -138,29 +186,18 @@ struct WasmRelaxed : Wasm128 {
                 panel_of_narrow_pairs<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
         }
     };
-    struct PanelsOfFours {
-        template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
-        [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
-                                                      PanelInts* dots) {
-            // Types with nibbles in groups of 16 are rare: what is compiled once keeps the module small.
-            if constexpr (kCodes == Codes::nibbles && kColumns == 16)
-                PanelsOfPairs::panel_dots<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
-            else
-                panel_of_fours<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
-        }
-    };
     // fn(the one of them that is faster here)
     template <class Fn>
-    static void with_panels(Fn&& fn) {
+    static void with_products(Fn&& fn) {
         if (kRelaxedDotIsOfPairs)
-            fn(PanelsOfPairs());
+            fn(OfPairs());
         else
-            fn(PanelsOfFours());
+            fn(OfFours());
     }
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
-        with_panels([&](auto panels) {
-            panels.template panel_dots<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+        with_products([&](auto products) {
+            products.template panel_dots<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
         });
     }
 
@@ -192,7 +229,6 @@ private:
         for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
     }
 
-    // Each pair is widened and added: three instructions, where relaxed_dot would be five.
     template <int kTokens, int kFirst, int kColumns>
     [[gnu::always_inline]] static void panel_of_pairs(const PanelBlock& w, const Activation* x, int64_t stride,
                                                       PanelInts* dots) {
@@ -236,6 +272,18 @@ private:
             }
         }
     }
+    // Weights whose products with the magnitudes are those with the activations, but for the block's `negative`.
+    static Weights32 turn(Weights32 w, const Block& b) {
+        return {wasm_v128_xor(w.lo, wasm_v128_load(b.mask)), wasm_v128_xor(w.hi, wasm_v128_load(b.mask + 16))};
+    }
+    static v128_t pairs_low(Weights32 turned, const Block& b) {
+        const v128_t ones = wasm_constants::kOnes;
+        return widened(relaxed_dot_pairs(turned.lo, wasm_v128_load(b.magnitude)), ones);
+    }
+    static v128_t pairs_high(Weights32 turned, const Block& b) {
+        const v128_t ones = wasm_constants::kOnes;
+        return widened(relaxed_dot_pairs(turned.hi, wasm_v128_load(b.magnitude + 16)), ones);
+    }
     // Sums of two. The same as extadd_pairwise, for which V8 loads the address of its ones at every use.
     static v128_t widened(v128_t shorts, v128_t ones) { return wasm_i32x4_dot_i16x8(shorts, ones); }
 
@@ -271,8 +319,9 @@ private:
     }
     // Two sums of each.
     static v128_t nibble_sums(v128_t a, v128_t b) {
-        return wasm_i32x4_extadd_pairwise_i16x8(
-            wasm_i16x8_add(wasm_i32x4_shuffle(a, b, 0, 1, 4, 5), wasm_i32x4_shuffle(a, b, 2, 3, 6, 7)));
+        const v128_t ones = wasm_constants::kOnes;
+        return widened(wasm_i16x8_add(wasm_i32x4_shuffle(a, b, 0, 1, 4, 5), wasm_i32x4_shuffle(a, b, 2, 3, 6, 7)),
+                       ones);
     }
     // Of the first half, the second half or both, in all lanes.
     template <int kFirst, int kColumns>
