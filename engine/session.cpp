@@ -155,6 +155,10 @@ void Session::begin_turn() {
     if (TileCache* tiles = impl_->cache->tiles()) tiles->begin_turn();
 }
 
+void Session::begin_answer(int64_t n) {
+    if (TileCache* tiles = impl_->cache->tiles()) tiles->begin_answer(n);
+}
+
 Result<bool> Session::truncate(int64_t n) {
     if (n < 0 || n > position())
         return Error{ErrorCode::invalid_argument,
@@ -189,7 +193,7 @@ Status Session::set_memory(KvPreset preset, uint64_t budget_bytes) {
 namespace {
 
 constexpr char kSnapshotMagic[8] = {'S', 'T', 'R', 'A', 'T', 'A', 'K', 'V'};
-constexpr uint32_t kSnapshotVersion = 2;
+constexpr uint32_t kSnapshotVersion = 3;
 
 Error bad_snapshot(const std::string& what) {
     return {ErrorCode::corrupt_file, what + ". The conversation in memory is untouched"};

@@ -51,6 +51,10 @@ public:
 
     // A turn begins here: until the next one begins, truncate() can come back to here or anything later bit for bit.
     void begin_turn();
+    // The answer of this turn begins at position n, here or after what is still to be read (templates write an opening
+    // before it). Without a budget, coming back to n then needs nothing to be read again, however long question and
+    // answer are: until the next turn begins, an answer begins elsewhere, or a budget is set.
+    void begin_answer(int64_t n);
 
     // Forgets every position from n on. Returns true when what follows will be bit for bit what it would have been the
     // first time (always so from the last begin_turn() on; tokens between it and n are read again where that is what it

@@ -268,6 +268,11 @@ public:
         return read ? val(*read) : failure(read.error());
     }
     void begin_turn() { session_->begin_turn(); }
+    void begin_answer(double n) { session_->begin_answer(int64_t(n)); }
+    val tokens(double first, double end) const {
+        const auto some = session_->tokens().subspan(size_t(first), size_t(end - first));
+        return to_array(std::vector<int>(some.begin(), some.end()));
+    }
     double start_for(double n) const { return double(session_->start_for(int64_t(n))); }
     val truncate(double n) {
         const auto exact = session_->truncate(int64_t(n));
@@ -410,6 +415,8 @@ EMSCRIPTEN_BINDINGS(engine) {
         .function("openSession", &Engine::open_session)
         .function("appendSome", &Engine::append_some)
         .function("beginTurn", &Engine::begin_turn)
+        .function("beginAnswer", &Engine::begin_answer)
+        .function("tokens", &Engine::tokens)
         .function("startFor", &Engine::start_for)
         .function("truncate", &Engine::truncate)
         .function("setMemory", &Engine::set_memory)

@@ -101,6 +101,10 @@ export interface NativeEngine {
   /** Up to one micro-batch, so many layers at a time: how many of the tokens were read. 0: call again with the same. */
   appendSome(ids: number[], layers: number): number | Failure;
   beginTurn(): void;
+  /** The answer begins at this position, which may be still to come. */
+  beginAnswer(position: number): void;
+  /** Ids in memory, of positions from `first` to before `end`. */
+  tokens(first: number, end: number): number[];
   /** How many of the first tokens stay in memory when truncate(position) is called; the others are read again. */
   startFor(position: number): number;
   /** Whether what follows will be bit for bit what it would have been the first time. */

@@ -79,7 +79,7 @@ struct KvStats {
     // ---- tiles only
     uint64_t budget_bytes = 0;        // 0: none
     uint64_t least_budget_bytes = 0;  // the smallest budget that can be set
-    uint64_t kept_bytes = 0;          // kept only so that the last turn can be taken back
+    uint64_t kept_bytes = 0;          // kept only so that the last turn and its answer can be taken back
     uint64_t spare_bytes = 0;         // free pages
     int64_t thawed_positions = 0;     // in the window, but restored from their compressed form
 };

@@ -281,23 +281,26 @@ void TileCache::unseal(int64_t index) {
     tiles_[size_t(index)].tier = Tier::exact;
 }
 
-bool TileCache::keeps_for_turn(int64_t tile) const {
-    return tile >= first_exact_tile(turn_begin_) && tile <= turn_begin_ / kTilePositions;
+// Whether the query at n sees exact rows of the tile.
+bool TileCache::is_kept_for(int64_t n, int64_t tile) const {
+    return tile >= first_exact_tile(n) && tile <= n / kTilePositions;
 }
 
-// What no query of a tile from `newest_tile` on sees, nor the first one of the turn.
+// What no query of a tile from `newest_tile` on sees, nor the first one of the turn and of its answer.
 void TileCache::let_go_of_unseen(int64_t newest_tile) {
-    const int64_t turn = turn_begin_ / kTilePositions;
-    for (TileGroup& group : groups_)
+    for (TileGroup& group : groups_) {
+        const auto seen_from = [&](int64_t tile, int64_t j) { return j >= group.first_visible(tile) && j <= tile; };
         for (int64_t j = 0; j < group.first_visible(newest_tile); ++j)
-            if (j < group.first_visible(turn) || j > turn) group.let_go(j);
+            if (!seen_from(turn_begin_ / kTilePositions, j) && !seen_from(answer_begin_ / kTilePositions, j))
+                group.let_go(j);
+    }
 }
 
-// Exact rows of sealed tiles are held only in the window and for the last turn.
+// Exact rows of sealed tiles are held only in the window and for the last turn and its answer.
 void TileCache::release_exact_rows(int64_t newest_tile) {
     for (int64_t j = 0; j <= newest_tile - kExactTiles; ++j) {
         Tile& tile = tiles_[size_t(j)];
-        if (!tile.sealed || !tile.exact || keeps_for_turn(j)) continue;
+        if (!tile.sealed || !tile.exact || is_kept_for(turn_begin_, j) || is_kept_for(answer_begin_, j)) continue;
         for (TileGroup& group : groups_) group.give_back_exact(j);
         tile.exact = tile.thawed = false;
     }
@@ -325,7 +328,13 @@ void TileCache::write(int layer, int head, int n, const float* k, const float* v
 // ---- going back
 
 void TileCache::begin_turn() {
-    turn_begin_ = end_;
+    turn_begin_ = answer_begin_ = end_;
+    let_go_of_unseen(newest_tile());
+    release_exact_rows(newest_tile());
+}
+
+void TileCache::begin_answer(int64_t n) {
+    answer_begin_ = budget_bytes_ > 0 ? turn_begin_ : std::max(n, turn_begin_);
     let_go_of_unseen(newest_tile());
     release_exact_rows(newest_tile());
 }
@@ -345,7 +354,8 @@ int64_t TileCache::start_for(int64_t n) const {
         return holds_all_for(position);
     };
     if (exact_at(n)) return n;
-    if (turn_begin_ < n && exact_at(turn_begin_)) return turn_begin_;
+    for (const int64_t begin : {answer_begin_, turn_begin_})
+        if (begin < n && exact_at(begin)) return begin;
     return holds_all_for(n) ? n : 0;
 }
 
@@ -374,6 +384,7 @@ Result<bool> TileCache::truncate(int64_t n) {
     }
     end_ = n;
     turn_begin_ = std::min(turn_begin_, n);
+    if (answer_begin_ > n) answer_begin_ = turn_begin_;
     last_coarsening_ = std::min(last_coarsening_, n);
     let_go_of_unseen(newest_tile());
     release_exact_rows(newest_tile());
@@ -403,6 +414,7 @@ Status TileCache::set_memory(KvPreset preset, uint64_t budget_bytes, const Kerne
     if (!policy) return policy.error();
     preset_ = preset;
     budget_bytes_ = budget_bytes;
+    if (budget_bytes > 0) answer_begin_ = turn_begin_;
     const std::vector<Tier> before = sealed_tiers(newest);
     const Status applied = apply(*policy, newest, kernels, pool);
     if (sealed_tiers(newest) != before) last_coarsening_ = end_;
@@ -519,6 +531,7 @@ void TileCache::save(ByteWriter& out) const {
     for (const int layer : guarded_layers_) out.number(uint32_t(layer));
     out.number(end_);
     out.number(turn_begin_);
+    out.number(answer_begin_);
     out.number(last_coarsening_);
     const size_t d = size_t(shape_.head_dim), n_rows = size_t(2 * n_heads_in_all());
     out.bytes(sinks_.get(), n_rows * kSinkPositions * d * sizeof(float));
@@ -557,10 +570,13 @@ Result<std::unique_ptr<TileCache>> TileCache::restore(const KvShape& shape, Byte
         if (!layer) return damaged("it ends before its settings");
         options.guarded_layers.push_back(int(std::min(*layer, 1u << 30)));
     }
-    const auto end = in.read<int64_t>(), turn_begin = in.read<int64_t>(), coarsening = in.read<int64_t>();
+    const auto end = in.read<int64_t>(), turn_begin = in.read<int64_t>(), answer_begin = in.read<int64_t>(),
+               coarsening = in.read<int64_t>();
     if (!coarsening) return damaged("it ends before its settings");
-    if (*end < 0 || *end > int64_t(1) << 40 || *turn_begin < 0 || *turn_begin > *end || *coarsening < 0 ||
-        *coarsening > *end)
+    constexpr int64_t kMost = int64_t(1) << 40;
+    const bool answer_fits = *answer_begin == *turn_begin || (*budget == 0 && *answer_begin > *turn_begin);
+    if (*end < 0 || *end > kMost || *turn_begin < 0 || *turn_begin > *end || !answer_fits || *answer_begin > kMost ||
+        *coarsening < 0 || *coarsening > *end)
         return damaged("its positions make no sense");
 
     auto created = create(shape, options);
@@ -583,6 +599,7 @@ Result<std::unique_ptr<TileCache>> TileCache::restore(const KvShape& shape, Byte
         return Error{ErrorCode::out_of_memory, kNoRoom};
     cache->end_ = *end;
     cache->turn_begin_ = *turn_begin;
+    cache->answer_begin_ = *answer_begin;
     cache->last_coarsening_ = *coarsening;
     const int64_t newest = int64_t(*n_tiles) - 1;
     for (uint32_t j = 0; j < *n_tiles; ++j) {

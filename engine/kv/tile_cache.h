@@ -8,7 +8,9 @@
 // micro-batch, which lies in one tile, see the same tiers. Positions 0 to 3 (attention sinks) are seen exact for ever.
 //
 // What the first query of the last turn sees, with the exact rows of its window, is kept as long as the turn lasts, so
-// that it can be taken back bit for bit.
+// that it can be taken back bit for bit. Without a budget, so is what the first query of its answer sees: another
+// answer then begins at once, however long the question was. (A budget counts one such window, wherever turns and
+// answers begin, so that tiers do not depend on them.)
 //
 // A tile has one tier in all layers. Where its rows and pages lie: engine/kv/tile_group.h.
 #pragma once
@@ -50,8 +52,10 @@ public:
     void advance(int n) { end_ += n; }
 
     void begin_turn();
-    // Where to truncate to, and read again from, in order to come back to n: n itself, or the turn's begin where only
-    // that is exact; 0 when layers with a window have let go of what the query at n sees.
+    // The answer of this turn begins at n, which may be still to come.
+    void begin_answer(int64_t n);
+    // Where to truncate to, and read again from, in order to come back to n: n itself, or the begin of the answer or
+    // else of the turn where only that is exact; 0 when layers with a window have let go of what the query at n sees.
     int64_t start_for(int64_t n) const;
     // n: equal to its start_for(). True: what follows is bit for bit as it was the first time. out_of_memory: nothing
     // has changed.
@@ -122,7 +126,7 @@ private:
     void release_exact_rows(int64_t newest_tile);
     void trim();
     Status restore_tile(int64_t index, int64_t newest, ByteReader& in);
-    bool keeps_for_turn(int64_t tile) const;
+    bool is_kept_for(int64_t n, int64_t tile) const;
     bool holds_all_for(int64_t n) const;
     int64_t first_exact_tile(int64_t n) const {
         return n / kTilePositions < kExactTiles - 1 ? 0 : n / kTilePositions - (kExactTiles - 1);
@@ -140,6 +144,7 @@ private:
     std::vector<Tile> tiles_;          // those prepared: all positions before end_, and those reserved
     int64_t end_ = 0;                  // positions written
     int64_t turn_begin_ = 0;
+    int64_t answer_begin_ = 0;     // turn_begin_: nothing is held for an answer
     int64_t last_coarsening_ = 0;  // the position at which a tile was demoted last
     struct Scratch {
         std::vector<float> rows;     // (64, head_dim)

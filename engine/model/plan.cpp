@@ -55,8 +55,11 @@ Result<MemoryPlan> plan_memory(std::span<const uint8_t> start, uint64_t file_byt
         const TileBytes bytes = cache->tile_bytes(kLateTile);
         const uint64_t global = bytes.oldest[size_t(finest)], all = bytes.others[size_t(finest)];
         plan.bytes_per_token[i] = {double(global) / kTilePositions, double(all - global) / kTilePositions};
-        if (shape.n_windowed() > 0)
-            plan.windowed_tokens = (kLateTile - kExactTiles + 1 - bytes.n_oldest) * kTilePositions;
+        if (shape.n_windowed() > 0) {
+            // bytes.n_oldest: for a turn that began as far back as still matters; here its answer did.
+            const int64_t turn = oldest_visible(shape.window, (bytes.n_oldest - 1) * kTilePositions) / kTilePositions;
+            plan.windowed_tokens = (kLateTile - kExactTiles + 1 - turn) * kTilePositions;
+        }
         plan.window_bytes = std::max(plan.window_bytes, cache->least_budget_bytes());
     }
     plan.scratch_per_token = attention_bytes_per_token(config->n_heads, config->head_dim);

@@ -26,7 +26,7 @@ struct MemoryPlan {
     };
     // For each of kKvPresets. nullopt: heads of this model cannot be compressed.
     std::array<std::optional<TokenBytes>, std::size(kKvPresets)> bytes_per_token;
-    int64_t windowed_tokens = 0;   // so many at most are kept in layers with a window, the last turn's included
+    int64_t windowed_tokens = 0;   // the most in layers with a window, those kept for the last turn and its answer too
     double scratch_per_token = 0;  // beside those, whatever the preset
 
     // How many tokens of conversation fit into `bytes` beside the weights; 0: the model itself does not fit.

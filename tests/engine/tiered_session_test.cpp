@@ -86,6 +86,44 @@ TEST_P(TieredSession, TheLastTurnCanBeTakenBackBitForBit) {
         }
 }
 
+// The template's opening is read with the question; the answer goes on after a pause. None of it is read again.
+TEST_P(TieredSession, AnotherAnswerBeginsAtOnceHoweverLongTheQuestionWas) {
+    for (const int n : {410, 1085, 1400}) {
+        const auto session = open(tiled(GetParam()));
+        append(*session, some_tokens(400));
+        session->begin_turn();
+        session->begin_answer(n);
+        append(*session, some_tokens(n - 400, 400));
+        const auto opening = some_tokens(5, 70);
+        append(*session, opening);
+        const auto asked = logits_of(*session);
+        const auto answer = [&](Session& s, int most) {
+            GenerationOptions options;
+            options.sampler.seed = 5;
+            options.max_tokens = most;
+            options.stop_at_end_of_generation = false;
+            auto generation = Generation::start(s, options);
+            EXPECT_TRUE(generation);
+            while (generation->step()->stop == StopReason::none) continue;
+        };
+        answer(*session, 100);
+        answer(*session, 200);
+        const std::vector<int> said(session->tokens().begin(), session->tokens().end());
+        const auto last = logits_of(*session);
+        auto restored = Session::restore(shipped_model(), *session->save(), {});
+        ASSERT_TRUE(restored) << restored.error().message;
+        for (Session* s : {session.get(), restored->get()}) {
+            EXPECT_EQ(s->start_for(n), n);
+            EXPECT_TRUE(*s->truncate(n));
+            append(*s, opening);
+            EXPECT_EQ(logits_of(*s), asked) << n;
+            answer(*s, 300);
+            EXPECT_EQ(std::vector<int>(s->tokens().begin(), s->tokens().end()), said) << n;
+            EXPECT_EQ(logits_of(*s), last) << n;
+        }
+    }
+}
+
 TEST_P(TieredSession, GoingFurtherBackIsDeterministicAndMarked) {
     const auto run = [&](int64_t to, bool& exact) {
         const auto session = open(tiled(GetParam()));
@@ -116,7 +154,7 @@ TEST_P(TieredSession, AnythingInAnyOrderKeepsThePromises) {
     };
     for (int step = 0; step < 60; ++step) {
         const int64_t position = session->position();
-        switch (next(5)) {
+        switch (next(6)) {
             case 0:
                 session->begin_turn();
                 break;
@@ -125,6 +163,9 @@ TEST_P(TieredSession, AnythingInAnyOrderKeepsThePromises) {
                 break;
             case 2:
                 (void)session->set_memory(kKvPresets[next(4)], 2'900'000 + next(3) * 1'000'000);
+                break;
+            case 3:
+                session->begin_answer(position + int64_t(next(100)));
                 break;
             default:
                 (void)session->append(some_tokens(int(next(150)) + 1, int(next(1000))));
@@ -154,6 +195,7 @@ TEST_P(TieredSession, ARestoredConversationGoesOnAsIfItHadNeverStopped) {
             const auto session = open(tiled(GetParam(), budget));
             append(*session, some_tokens(n / 2));
             session->begin_turn();
+            session->begin_answer(n - n / 5);
             append(*session, some_tokens(n - n / 2, n / 2));
             const auto bytes = session->save();
             ASSERT_TRUE(bytes);
@@ -208,10 +250,10 @@ TEST(Snapshot, DamageIsRefusedWithAReason) {
         EXPECT_EQ(code(flipped), ErrorCode::corrupt_file) << at;
     }
     auto newer = bytes;
-    newer[8] = 3;
+    newer[8] = 4;
     const auto refused = Session::restore(shipped_model(), sealed(newer), {});
     ASSERT_FALSE(refused);
-    EXPECT_NE(refused.error().message.find("version 3"), std::string::npos);
+    EXPECT_NE(refused.error().message.find("version 4"), std::string::npos);
     auto other = bytes;
     other[12] ^= 1;
     EXPECT_EQ(code(sealed(other)), ErrorCode::invalid_argument);
@@ -221,8 +263,9 @@ TEST(Snapshot, DamageIsRefusedWithAReason) {
 TEST(Snapshot, LiesAreSurvived) {
     const auto bytes = small_snapshot();
     const size_t tiles_at = 8 + 4 + 8 + 4 + 8 + 300 * 4 + 8 + 4096 * 4;
-    for (const size_t field : {size_t(20), size_t(24), size_t(32), tiles_at - 4096 * 4 - 8, tiles_at, tiles_at + 4,
-                               tiles_at + 12, tiles_at + 16, tiles_at + 20, tiles_at + 28, tiles_at + 36})
+    for (const size_t field :
+         {size_t(20), size_t(24), size_t(32), tiles_at - 4096 * 4 - 8, tiles_at, tiles_at + 4, tiles_at + 12,
+          tiles_at + 16, tiles_at + 20, tiles_at + 28, tiles_at + 36, tiles_at + 44})
         for (const uint8_t value : {0, 1, 2, 127, 128, 255}) {
             auto lie = bytes;
             lie[field] = value;

@@ -193,6 +193,10 @@ TEST_P(Tiles, ReportedBytesAreAllocatedBytes) {
         const std::vector<float> rows(size_t(64 * GetParam().shape.n_kv_heads * GetParam().shape.head_dim), 0.5f);
         const size_t others = rows.capacity() * sizeof(float);
         while ((*cache)->position() < end && (*cache)->reserve(64, best_kernels(), empty.pool())) {
+            if ((*cache)->position() == 256) {
+                (*cache)->tiles()->begin_turn();
+                (*cache)->tiles()->begin_answer(900);
+            }
             for (int layer = 0; layer < GetParam().shape.n_layers; ++layer)
                 for (int head = 0; head < GetParam().shape.n_kv_heads; ++head)
                     (*cache)->write(layer, head, 64, rows.data(), rows.data());
@@ -295,6 +299,80 @@ TEST(TileCache, HeadsThatTilesDoNotFitAreKeptExactOrRefused) {
     EXPECT_FALSE(memory.tiles().set_memory(KvPreset::max, 0, memory.kernels(), memory.pool()));
 }
 
+// ---- going back to where the answer began
+
+// The question ends in the middle of a tile, at its end, and just after it; what follows begins before its tile is
+// there.
+TEST(TileCache, AnAnswerOfAnyLengthCanBeTakenBackWithoutReadingTheQuestionAgain) {
+    for (const KvShape& shape : {kShape, kWindowed})
+        for (const KvPreset preset : {KvPreset::exact, KvPreset::quality, KvPreset::max})
+            for (const int64_t n : {410, 637, 640, 641, 1400}) {
+                Memory memory(shape, tiled(preset));
+                memory.grow(400, 64);
+                memory.tiles().begin_turn();
+                memory.tiles().begin_answer(n);
+                memory.grow(n, 50);
+                const auto first = memory.grow(n + 500, 64);
+                for (int times = 0; times < 2; ++times) {
+                    EXPECT_EQ(memory.tiles().start_for(n), n);
+                    EXPECT_TRUE(*memory.tiles().truncate(n)) << n;
+                    EXPECT_EQ(memory.grow(n + 500, 64), first) << n;
+                }
+                EXPECT_EQ(memory.tiles().start_for(n + 250),
+                          preset == KvPreset::exact && shape.window == 0 ? n + 250 : n);
+                EXPECT_EQ(memory.tiles().start_for(400), 400);
+                EXPECT_TRUE(*memory.tiles().truncate(400));
+                Memory edited(shape, tiled(preset));
+                edited.grow(400, 64);
+                EXPECT_EQ(memory.grow(900, 64), edited.grow(900, 64)) << n;
+            }
+}
+
+TEST(TileCache, WhatIsKeptForAnAnswerIsCountedAndLetGoOfWithTheTurn) {
+    Memory memory(kShape, tiled(KvPreset::quality));
+    const auto kept = [&] { return memory.cache().stats().kept_bytes; };
+    memory.grow(400, 64);
+    memory.tiles().begin_turn();
+    memory.grow(1400, 64);
+    EXPECT_EQ(kept(), 3 * kSlab);
+    memory.tiles().begin_answer(1400);
+    memory.grow(2000, 64);
+    EXPECT_EQ(kept(), 6 * kSlab);
+    memory.tiles().begin_answer(1400);  // another answer at the same place
+    EXPECT_EQ(kept(), 6 * kSlab);
+    memory.tiles().begin_answer(2000);  // and at another one
+    EXPECT_EQ(kept(), 3 * kSlab);
+    memory.grow(2600, 64);
+    EXPECT_EQ(kept(), 6 * kSlab);
+    memory.tiles().begin_turn();
+    memory.grow(3200, 64);
+    EXPECT_EQ(kept(), 3 * kSlab);
+}
+
+TEST(TileCache, UnderABudgetNothingIsKeptForAnAnswer) {
+    const uint64_t budget = kLeast + 460000;
+    Memory memory(kShape, tiled(KvPreset::quality, budget)), never(kShape, tiled(KvPreset::quality, budget));
+    for (Memory* m : {&memory, &never}) {
+        m->grow(400, 64);
+        m->tiles().begin_turn();
+        if (m == &memory) m->tiles().begin_answer(1400);
+        m->grow(2000, 64);
+    }
+    EXPECT_EQ(memory.cache().stats().bytes, never.cache().stats().bytes);
+    EXPECT_EQ(memory.cache().stats().kept_bytes, 3 * kSlab);
+    EXPECT_EQ(memory.tiles().start_for(1400), 400);
+
+    Memory later(kShape, tiled(KvPreset::quality));
+    later.grow(400, 64);
+    later.tiles().begin_turn();
+    later.tiles().begin_answer(1400);
+    later.grow(2000, 64);
+    ASSERT_TRUE(later.tiles().set_memory(KvPreset::quality, budget, later.kernels(), later.pool()));
+    EXPECT_EQ(later.cache().stats().kept_bytes, 3 * kSlab);
+    EXPECT_LE(later.cache().stats().bytes, budget);
+    EXPECT_EQ(later.tiles().start_for(1400), 400);
+}
+
 // ---- layers with a window
 
 // Whatever was let go of, attention sees what a cache that keeps everything shows it through the same window.
@@ -340,6 +418,7 @@ TEST(WindowedLayers, ABudgetIsKeptWhereverTurnsBegin) {
             Memory turns(shape, tiled(KvPreset::quality, budget)), none(shape, tiled(KvPreset::quality, budget));
             for (int64_t end = 50; end <= 2500; end += 50) {
                 if (end % every < 50) turns.tiles().begin_turn();
+                if (end % every < 50) turns.tiles().begin_answer(end + 20);
                 EXPECT_EQ(turns.grow(end, 64), none.grow(end, 64));
                 const KvStats a = turns.cache().stats(), b = none.cache().stats();
                 ASSERT_LE(a.bytes, budget) << window << ", " << every << ", " << end;

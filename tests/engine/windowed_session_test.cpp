@@ -1,6 +1,7 @@
 // Conversations with models in which some layers see a window only, and keep no more than that.
 #include <gtest/gtest.h>
 
+#include "engine/model/plan.h"
 #include "engine/session.h"
 #include "tests/engine/test_files.h"
 #include "tests/engine/tiny_models.h"
@@ -88,6 +89,45 @@ TEST_P(WindowedSession, TheLastTurnCanBeTakenBackBitForBit) {
         }
 }
 
+TEST_P(WindowedSession, AnotherAnswerBeginsAtOnceHoweverLongTheQuestionWas) {
+    for (const KvPreset preset : {KvPreset::exact, KvPreset::quality})
+        for (const int n : {410, 1085}) {
+            const auto session = open(tiled(preset));
+            ASSERT_TRUE(session->append(some(400)));
+            session->begin_turn();
+            session->begin_answer(n);
+            ASSERT_TRUE(session->append(some(n - 400, 1)));
+            ASSERT_TRUE(session->append(some(600, 2)));
+            const auto first = logits_of(*session);
+            EXPECT_EQ(session->start_for(n), n);
+            EXPECT_EQ(session->start_for(400), 400);
+            EXPECT_TRUE(*session->truncate(n));
+            ASSERT_TRUE(session->append(some(600, 2)));
+            EXPECT_EQ(logits_of(*session), first) << n;
+            EXPECT_TRUE(*session->truncate(400));
+            ASSERT_TRUE(session->append(some(70, 3)));
+            EXPECT_EQ(logits_of(*session), logits_after(tiled(preset), joined(some(400), some(70, 3)))) << n;
+        }
+}
+
+// Three windows with their exact tiles, where they have nothing in common: the newest, the turn's, the answer's.
+TEST_P(WindowedSession, WhatIsKeptForATurnAndItsAnswerIsInThePlan) {
+    const auto plan = plan_memory(bytes_of(bytes_), bytes_.size(), bytes_.size());
+    ASSERT_TRUE(plan) << plan.error().message;
+    const auto& each = plan->bytes_per_token[size_t(KvPreset::quality)];
+    ASSERT_TRUE(each);
+    const KvShape shape = model_->config().kv_shape();
+    const int far = GetParam().window + 256;
+    const double exact_tile = double(shape.n_windowed()) * 2 * shape.n_kv_heads * 64 * shape.head_dim * sizeof(float);
+    const auto session = open(tiled(KvPreset::quality));
+    ASSERT_TRUE(session->append(some(far)));
+    session->begin_turn();
+    session->begin_answer(2 * far);
+    ASSERT_TRUE(session->append(some(2 * far)));
+    const double kept = double(session->stats().windowed_bytes) - 9 * exact_tile;
+    EXPECT_LE(kept, each->windowed * double(plan->windowed_tokens) * 1.01);
+}
+
 // What the window has left cannot be thawed: everything is read again, and is exact.
 TEST_P(WindowedSession, GoingFurtherBackReadsAgain) {
     for (const KvOptions& kv : {tiled(KvPreset::quality), KvOptions{KvType::fp16, KvType::fp16, 0, 0}}) {
@@ -142,7 +182,7 @@ TEST_P(WindowedSession, AnythingInAnyOrderKeepsTheBudget) {
         return (random >> 33) % n;
     };
     for (int step = 0; step < 80; ++step) {
-        switch (next(6)) {
+        switch (next(7)) {
             case 0:
                 session->begin_turn();
                 break;
@@ -152,6 +192,9 @@ TEST_P(WindowedSession, AnythingInAnyOrderKeepsTheBudget) {
                 break;
             case 2:
                 (void)session->set_memory(kKvPresets[next(4)], least + 400'000 + next(3) * 200'000);
+                break;
+            case 3:
+                session->begin_answer(session->position() + int64_t(next(100)));
                 break;
             default:
                 (void)session->append(some(int(next(150)) + 1, step));

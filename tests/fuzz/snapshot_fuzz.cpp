@@ -35,6 +35,7 @@ std::vector<uint8_t> snapshot(int positions, KvPreset preset, bool guarded) {
     auto tiles = TileCache::create(kShape, options);
     write_some(**tiles, positions / 2);
     (*tiles)->begin_turn();
+    (*tiles)->begin_answer(positions * 3 / 4);
     write_some(**tiles, positions - positions / 2);
     ByteWriter out;
     (*tiles)->save(out);

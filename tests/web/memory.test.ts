@@ -270,6 +270,97 @@ describe.each(homes)('%s', (_home, makeEngine) => {
     });
   });
 
+  describe('another answer to a long message', () => {
+    const asked = user(`${long(35)} Write a page like an old novel.`); // about 570 tokens
+    const talk = [user('My name is Robert.'), assistant('I will remember that.'), asked];
+    type Reading = Extract<Piece, { kind: 'reading' }>;
+    /** The answer, and all that was reported of reading; stops reading once so much has been read. */
+    async function ask(messages: Message[], maxTokens = 260, stopAt = Number.POSITIVE_INFINITY) {
+      const controller = new AbortController();
+      const sampling = { temperature: 3, topK: 0, seed: 1, maxTokens, signal: controller.signal }; // it does not end soon
+      const reading: Reading[] = [];
+      let text = '';
+      let reason = '';
+      for await (const piece of engine.generate(messages, sampling)) {
+        if (piece.kind === 'text') text += piece.text;
+        else if (piece.kind === 'reading') reading.push(piece);
+        else if (piece.kind === 'end') reason = piece.reason;
+        if (piece.kind === 'reading' && piece.done >= stopAt) controller.abort();
+      }
+      return { text, reading, reason, total: reading.at(-1)?.total ?? 0 };
+    }
+
+    test('begins at once, also after the answer went on, and after it was read from its text', async () => {
+      const first = await ask(talk);
+      expect(first.total).toBeGreaterThan(500);
+      expect((await engine.stats()).positions - (await engine.layout())[2]!.end).toBeGreaterThan(200);
+      const again = await ask(talk);
+      expect(again.text).toBe(first.text);
+      expect(again.total).toBeLessThan(8);
+
+      const begun = await ask(talk, 100);
+      expect(begun.text + (await ask([...talk, assistant(begun.text)], 160)).text).toBe(first.text);
+      const third = await ask(talk);
+      expect(third.text).toBe(first.text);
+      expect(third.total).toBeLessThan(8);
+
+      await engine.reset();
+      await drain(engine.read([...talk, assistant(first.text)]));
+      const fourth = await ask(talk);
+      expect(fourth.text).toBe(first.text);
+      expect(fourth.total).toBeLessThan(8);
+      expect((await engine.stats()).thawedPositions).toBe(0);
+    });
+
+    test('is read again under a budget: with progress, and it can be stopped', async () => {
+      await engine.reset({ preset: 'quality', budgetBytes: 20_000_000 }); // nothing has to become coarser
+      const first = await ask(talk);
+      const again = await ask(talk);
+      expect(again.text).toBe(first.text);
+      expect(again.total).toBeGreaterThan(500);
+      expect(again.reading.length).toBeGreaterThan(8);
+      expect(again.reading.map(({ done }) => done)).toEqual(
+        again.reading.map(({ done }) => done).sort((a, b) => a - b),
+      );
+
+      const stopped = await ask(talk, 260, again.total / 2);
+      expect(stopped).toMatchObject({ text: '', reason: 'aborted' });
+      expect(await engine.layout()).toHaveLength(2); // the message is not in memory as a whole
+      const positions = (await engine.stats()).positions;
+      expect(positions).toBeGreaterThan(again.total / 2);
+      expect(positions).toBeLessThan(again.total);
+      const fourth = await ask(talk);
+      expect(fourth.text).toBe(first.text);
+      expect(await engine.layout()).toHaveLength(4);
+      expect((await engine.stats()).thawedPositions).toBe(0);
+      // What follows is what would have followed the first time.
+      const next = [...talk, assistant(first.text), user('Thank you.')];
+      const followed = await ask(next, 20);
+      await engine.reset();
+      expect((await ask(talk)).text).toBe(first.text);
+      expect((await ask(next, 20)).text).toBe(followed.text);
+    });
+
+    test('that the budget stops from being read again costs nothing else', async () => {
+      await engine.reset({ preset: 'quality', budgetBytes: 20_000_000 });
+      await ask(talk);
+      const { bytes } = await engine.stats();
+      const reading = (async () => {
+        for await (const piece of engine.generate(talk, { temperature: 0, maxTokens: 20 })) {
+          if (piece.kind !== 'reading' || piece.done === 0) continue;
+          const { positions, leastBudgetBytes } = await engine.stats();
+          if (positions > 200) await engine.setMemory({ preset: 'max', budgetBytes: leastBudgetBytes + 50_000 });
+        }
+      })();
+      expect(await failure(reading)).toMatchObject({ code: 'budget_full' });
+      expect((await engine.stats()).bytes).toBeLessThan(bytes);
+      expect(await engine.layout()).toHaveLength(2);
+      await engine.setMemory({ preset: 'quality', budgetBytes: 0 });
+      expect((await ask(talk, 20)).text).not.toBe('');
+      expect(await engine.layout()).toHaveLength(4);
+    });
+  });
+
   describe('snapshots', () => {
     const talk = [user('My name is Robert.'), assistant('I will remember that.'), page];
     let saved: Snapshot;

@@ -42,6 +42,9 @@ class Native {
   decode = (ids: number[]) => String.fromCodePoint(...ids);
   position = () => this.#memory.length;
   beginTurn() {}
+  beginAnswer() {}
+  startFor = (position: number) => position;
+  tokens = (first: number, end: number) => this.#memory.slice(first, end);
   appendSome(ids: number[]) {
     Native.read += String.fromCodePoint(...ids);
     this.#memory.push(...ids);

@@ -61,11 +61,16 @@ interface Loaded {
 }
 
 /** Tokens to read, and the turns that will be in memory when they are. */
-interface Prompt {
+interface Reading {
   tokens: number[];
   turns: Turn[];
-  /** How many of the tokens come before the person's turn, which can be taken back as a whole. undefined: it has been read. */
-  before: number | undefined;
+}
+
+interface Prompt extends Reading {
+  /** Where the person's turn begins, which can be taken back as a whole. undefined: it has been read. */
+  asked: number | undefined;
+  /** Where the answer to it begins, which can be taken back too. undefined: it goes on, or nothing is answered. */
+  answered: number | undefined;
   /** What the template writes before the answer. */
   opening: string;
 }
@@ -286,53 +291,73 @@ class InProcessEngine implements Engine {
 
   // ---- reading
 
-  /** Makes memory end where `messages` leave it, and says what is to be read from there. */
+  /** Makes memory end where `messages` leave it, or before, and says what is to be read from there. */
   #continue(messages: Message[], answer: boolean): Prompt {
-    const { native, template, info } = this.#need();
+    const { native, template } = this.#need();
     if (messages.length === 0)
       throw new StrataError('invalid_argument', 'The conversation is empty: there is no message to read.');
-    let plan = continuation(template, this.#turns, messages, answer);
-    if (!answer && plan.kept === messages.length && native.position() > this.#turns[plan.kept - 1]!.end) {
-      // What would follow the last token is known only once it has been read: it is read again.
-      plan = continuation(template, this.#turns.slice(0, plan.kept - 1), messages, answer);
-    }
-    const kept = this.#turns[plan.kept - 1]?.end ?? 0;
-    if (info.windowedLayers > 0 && native.startFor(kept) === 0) {
-      // Layers with a window no longer have what they saw there. All is read anew, with progress.
-      plan = continuation(template, [], messages, answer);
-    }
-    this.#cut(plan.kept === 0 ? 0 : kept);
-    this.#turns.length = plan.kept;
-    return tokenize(native, messages.slice(plan.kept), plan, answer);
+    const plan = continuation(template, this.#turns, messages, answer);
+    const kept = this.#endOf(plan.kept);
+    // What would follow the last token is known only once it has been read: its turn is read again.
+    const lastAgain = !answer && plan.kept === messages.length && native.position() > kept;
+    const again = this.#goBack(plan.kept, lastAgain ? plan.kept - 1 : plan.kept);
+    const coming = tokenize(native, kept, messages.slice(plan.kept), plan, answer);
+    const tokens = [...again.tokens, ...coming.tokens];
+    const turns = [...again.turns, ...coming.turns];
+    return { tokens, turns, ...this.#begins(turns, answer), opening: coming.opening };
   }
 
   #appendText(text: string): Prompt {
     const { native } = this.#need();
-    const tokens = withBos(native, native.encode(wellFormed(text), false, []));
-    return { tokens, turns: [], before: 0, opening: '' };
+    const asked = native.position();
+    const tokens = withBos(native, asked, native.encode(wellFormed(text), false, []));
+    return { tokens, turns: [], asked, answered: undefined, opening: '' };
   }
 
-  /** Forgets all tokens from `end` on. */
-  #cut(end: number): void {
+  /**
+   * Forgets all but the first `kept` turns, so that reading goes on after `whole` of these. Where that needs tokens to be
+   * read again (a budget, or layers with a window, no longer have what they saw), they are forgotten too, and returned.
+   */
+  #goBack(kept: number, whole: number): Reading {
     const { native } = this.#need();
-    if (native.position() <= end) return;
-    const cut = native.truncate(end); // may have to read something again, and fail half-way
-    while ((this.#turns.at(-1)?.end ?? 0) > native.position()) this.#turns.pop();
-    check(cut);
+    const start = native.startFor(this.#endOf(whole));
+    const tokens = native.tokens(start, this.#endOf(kept));
+    check(native.truncate(start));
+    const staying = this.#turns.slice(0, kept);
+    this.#turns = staying.filter(({ end }) => end <= start);
+    return { tokens, turns: staying.slice(this.#turns.length) };
+  }
+
+  /** The position where so many turns end. */
+  #endOf(turns: number): number {
+    return this.#turns[turns - 1]?.end ?? 0;
+  }
+
+  /** Where, of turns to read, the person's last one begins, and the answer to it. */
+  #begins(turns: Turn[], answer: boolean): Pick<Prompt, 'asked' | 'answered'> {
+    const beginOf = (index: number) => turns[index - 1]?.end ?? this.#endOf(this.#turns.length);
+    const asked = turns.map(({ message }) => message.role).lastIndexOf('user');
+    const answered = turns.length - (turns.at(-1)?.message.role === 'assistant' ? 1 : 0);
+    return {
+      asked: asked < 0 ? undefined : beginOf(asked),
+      answered: answer || answered < turns.length ? beginOf(answered) : undefined,
+    };
   }
 
   /** Reads tokens batch by batch, with progress. Turns enter the history as soon as they are read. False: stopped. */
-  async *#read({ tokens, turns, before }: Prompt, signal: AbortSignal | undefined): AsyncGenerator<Piece, boolean> {
+  async *#read({ tokens, turns, asked, answered }: Prompt, signal?: AbortSignal): AsyncGenerator<Piece, boolean> {
     const { native } = this.#need();
     const coming = [...turns];
     for (let done = 0; ; ) {
-      while (coming[0] && coming[0].end <= native.position()) this.#turns.push(coming.shift()!);
+      const position = native.position();
+      while (coming[0] && coming[0].end <= position) this.#turns.push(coming.shift()!);
       if (tokens.length > 0) yield { kind: 'reading', done, total: tokens.length };
       if (done === tokens.length) return true;
-      if (done === before) native.beginTurn();
-      const end = before !== undefined && before > done ? before : tokens.length;
-      const next = tokens.slice(done, Math.min(end, done + this.#pace.tokens));
-      const read = await this.#readBatch(next, signal);
+      if (position === asked) native.beginTurn();
+      const inTurn = asked === undefined || position >= asked;
+      if (inTurn && answered !== undefined) native.beginAnswer(answered);
+      const most = inTurn ? this.#pace.tokens : Math.min(this.#pace.tokens, asked - position);
+      const read = await this.#readBatch(tokens.slice(done, done + most), signal);
       if (read === 0) return false;
       done += read;
     }
@@ -411,7 +436,9 @@ class InProcessEngine implements Engine {
     const { native } = this.#need();
     let shown = tokens.length;
     while (shown > 0 && native.decode(tokens.slice(0, shown - 1), false).length >= text.length) --shown;
-    this.#cut(first + shown);
+    const cut = native.truncate(first + shown); // may have to read something again, and fail half-way
+    while (this.#endOf(this.#turns.length) > native.position()) this.#turns.pop();
+    check(cut);
   }
 
   // ---- life and death
@@ -567,12 +594,17 @@ function dispose(module: EngineModule, native: NativeEngine): void {
   }
 }
 
-function tokenize(native: NativeEngine, messages: Message[], plan: Continuation, answer: boolean): Prompt {
-  const { rendered, from, ends } = plan;
+/** What is to be read from `position` on for the messages that are not in memory, and the opening of the answer. */
+function tokenize(
+  native: NativeEngine,
+  position: number,
+  messages: Message[],
+  { rendered, from, ends }: Continuation,
+  answer: boolean,
+): Reading & { opening: string } {
   const lastEnd = ends.at(-1) ?? from;
-  const position = native.position();
   const body = encode(native, rendered, from, answer ? rendered.text.length : lastEnd);
-  const tokens = withBos(native, body);
+  const tokens = withBos(native, position, body);
   // The text is encoded in one piece, as the model's authors did. Where a turn encoded alone gives the same tokens, its
   // end is a border between tokens.
   let at = from;
@@ -586,9 +618,7 @@ function tokenize(native: NativeEngine, messages: Message[], plan: Continuation,
     at = end;
     return { message: messages[index]!, text, end: position + n, clean };
   });
-  const asked = turns.map(({ message }) => message.role).lastIndexOf('user');
-  const before = asked < 0 ? undefined : (turns[asked - 1]?.end ?? position) - position;
-  return { tokens, turns, before, opening: rendered.text.slice(lastEnd) };
+  return { tokens, turns, opening: rendered.text.slice(lastEnd) };
 }
 
 // Special tokens are recognised, but for those that a message only imitates.
@@ -611,8 +641,8 @@ const wellFormed = (text: string) => text.replace(/\p{Surrogate}/gu, '\ufffd');
 const utf8Length = (text: string) => new TextEncoder().encode(text).length;
 
 /** The beginning-of-text token comes once, at the start of memory, if the model wants it and the template did not write it. */
-function withBos(native: NativeEngine, tokens: number[]): number[] {
-  const missing = native.position() === 0 && native.wantsBos() && native.bos() >= 0 && tokens[0] !== native.bos();
+function withBos(native: NativeEngine, position: number, tokens: number[]): number[] {
+  const missing = position === 0 && native.wantsBos() && native.bos() >= 0 && tokens[0] !== native.bos();
   return missing && tokens.length > 0 ? [native.bos(), ...tokens] : tokens;
 }
 

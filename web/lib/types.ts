@@ -116,7 +116,7 @@ export interface MemoryStats {
   tiers: MemoryTier[];
   budgetBytes: number; // 0: none
   leastBudgetBytes: number; // the smallest budget that this model can have
-  keptBytes: number; // only so that the last turn can be taken back
+  keptBytes: number; // only so that the last turn and its answer can be taken back
   spareBytes: number; // free, for what comes next
   thawedPositions: number; // in the exact window, but restored from their compressed form
   windowedBytes: number; // of `bytes`, what layers with a window hold
