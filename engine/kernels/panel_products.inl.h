@@ -95,6 +95,26 @@ struct PanelProductsFor {
         }
     }
 
+    // The unit that a block is in.
+    template <class Rows>
+    static const uint8_t* unit_at(const MatmulArgs& a, int64_t row, int64_t block) {
+        return a.weights + row * Rows::row_bytes(a.cols) + block / (4 * Rows::kUnitQuads) * Rows::kUnitBytes;
+    }
+    // Has what pack() will read come nearer while something else is computed: it lies in kRows places at once, of which
+    // a processor foresees none.
+    template <class Rows>
+    static void fetch(const MatmulArgs& a, int64_t row, int64_t end, int64_t block) {
+        if (row >= end) return;
+        const int64_t blocks = std::min<int64_t>(kPieceBlocks, a.cols / 32 - block);
+        fetch_rows(unit_at<Rows>(a, row, block), Rows::row_bytes(a.cols), int(std::min<int64_t>(kRows, end - row)),
+                   Rows::row_bytes(blocks * 32));
+    }
+    [[gnu::noinline]] static void fetch_rows(const uint8_t* first, int64_t stride, int rows, int64_t bytes) {
+        constexpr int kLine = 64;
+        for (int r = 0; r < rows; ++r)
+            for (int64_t i = 0; i < bytes; i += kLine) S::fetch_ahead(first + r * stride + i);
+    }
+
     // Blocks [block, block + n_blocks) of the rows from `row` on. Where fewer than kRows rows are left, the last one is
     // packed again; where fewer than four blocks are, zeros fill them up.
     template <class Rows>
@@ -102,8 +122,7 @@ struct PanelProductsFor {
         constexpr int kUnitBlocks = 4 * Rows::kUnitQuads;
         alignas(64) uint8_t bytes[kPieceBlocks][kRows * 32];
         for (int r = 0; r < kRows; ++r) {
-            const uint8_t* unit = a.weights + std::min(row + r, end - 1) * Rows::row_bytes(a.cols) +
-                                  block / kUnitBlocks * Rows::kUnitBytes;
+            const uint8_t* unit = unit_at<Rows>(a, std::min(row + r, end - 1), block);
             uint8_t tail[Rows::kUnitBytes];
             for (int b = 0; b < n_blocks; b += kUnitBlocks, unit += Rows::kUnitBytes) {
                 if (n_blocks - b < kUnitBlocks) {
@@ -223,6 +242,10 @@ struct PanelProductsFor {
         for (int64_t block = 0; block < blocks; block += kPieceBlocks) {
             const int some = int(std::min<int64_t>(blocks - block, kPieceBlocks));
             pack<Rows>(a, row, end, block, some, piece);
+            if (block + some < blocks)
+                fetch<Rows>(a, row, end, block + some);
+            else
+                fetch<Rows>(a, row + kRows, end, 0);
             for (int g = 0; g < token_groups; ++g)
                 multiply<Rows>(piece, some, Input(a, token_of(g), block), sums.lane[g]);
         }
