@@ -53,26 +53,31 @@ export class StrataContender {
   // A conversation of one message: asked again, its prompt is still in memory.
   async decode(depth, tokens) {
     const content = words(Math.max(1, depth - this.#templateTokens));
-    const { prompt, generated, decodeMs } = await this.#answer([{ role: 'user', content }], tokens + 1);
+    const { prompt, generated, written, writtenMs } = await this.#answer([{ role: 'user', content }], tokens + 1);
     if (generated !== tokens + 1) throw new Error(`our engine stopped after ${generated} of ${tokens + 1} tokens`);
-    return { tokens, ms: decodeMs, read: prompt, kvBytes: (await this.#engine.stats()).bytes };
+    if (written === 0) throw new Error('our engine wrote no text whose time could be told');
+    return { tokens: written, ms: writtenMs, read: prompt, kvBytes: (await this.#engine.stats()).bytes };
   }
 
-  /** `prompt` counts what was read, without what was in memory. */
+  /**
+   * `prompt` counts what was read, without what was in memory; `written` the tokens between the first and the last text, because
+   * one that has none of its own (half a character) is not heard of when it is made.
+   */
   async #answer(input, maxTokens) {
     const started = performance.now();
     const arrivals = [];
     let end;
     for await (const piece of this.#engine.generate(input, { temperature: 0, maxTokens })) {
-      if (piece.kind === 'text') arrivals.push(performance.now());
+      if (piece.kind === 'text') arrivals.push({ at: performance.now(), positions: piece.positions });
       if (piece.kind === 'end') end = piece;
     }
     if (!end || arrivals.length === 0) throw new Error('our engine ended without an answer');
     return {
       prompt: end.promptTokens,
       generated: end.generatedTokens,
-      ms: arrivals[0] - started,
-      decodeMs: arrivals.at(-1) - arrivals[0],
+      ms: arrivals[0].at - started,
+      written: arrivals.at(-1).positions - arrivals[0].positions,
+      writtenMs: arrivals.at(-1).at - arrivals[0].at,
     };
   }
 }
