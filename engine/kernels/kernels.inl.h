@@ -138,19 +138,19 @@ struct KernelsFor {
 
     // exp_f32 (engine/base/math.h) in eight lanes, operation by operation.
     static F32 exp(F32 x) {
-        x = S::max(x, S::template constant<ExpF32::kLowest>());
-        x = S::min(x, S::template constant<ExpF32::kHighest>());
-        const F32 t = S::add(S::mul(x, S::template constant<ExpF32::kLog2E>()), S::template constant<ExpF32::kRound>());
-        const F32 n = S::sub(t, S::template constant<ExpF32::kRound>());
-        F32 r = S::sub(x, S::mul(n, S::template constant<ExpF32::kLn2High>()));
-        r = S::sub(r, S::mul(n, S::template constant<ExpF32::kLn2Low>()));
-        F32 p = S::template constant<ExpF32::kPower6>();
-        p = S::mul_add(p, r, S::template constant<ExpF32::kPower5>());
-        p = S::mul_add(p, r, S::template constant<ExpF32::kPower4>());
-        p = S::mul_add(p, r, S::template constant<ExpF32::kPower3>());
-        p = S::mul_add(p, r, S::template constant<ExpF32::kPower2>());
-        p = S::mul_add(p, r, S::template constant<ExpF32::kOne>());
-        p = S::mul_add(p, r, S::template constant<ExpF32::kOne>());
+        x = S::max(x, constant<S, ExpF32::kLowest>());
+        x = S::min(x, constant<S, ExpF32::kHighest>());
+        const F32 t = S::add(S::mul(x, constant<S, ExpF32::kLog2E>()), constant<S, ExpF32::kRound>());
+        const F32 n = S::sub(t, constant<S, ExpF32::kRound>());
+        F32 r = S::sub(x, S::mul(n, constant<S, ExpF32::kLn2High>()));
+        r = S::sub(r, S::mul(n, constant<S, ExpF32::kLn2Low>()));
+        F32 p = constant<S, ExpF32::kPower6>();
+        p = S::mul_add(p, r, constant<S, ExpF32::kPower5>());
+        p = S::mul_add(p, r, constant<S, ExpF32::kPower4>());
+        p = S::mul_add(p, r, constant<S, ExpF32::kPower3>());
+        p = S::mul_add(p, r, constant<S, ExpF32::kPower2>());
+        p = S::mul_add(p, r, constant<S, ExpF32::kOne>());
+        p = S::mul_add(p, r, constant<S, ExpF32::kOne>());
         return S::times_power_of_two(p, t);
     }
 

@@ -110,9 +110,7 @@ struct PanelProductsFor {
                    Rows::row_bytes(blocks * 32));
     }
     [[gnu::noinline]] static void fetch_rows(const uint8_t* first, int64_t stride, int rows, int64_t bytes) {
-        constexpr int kLine = 64;
-        for (int r = 0; r < rows; ++r)
-            for (int64_t i = 0; i < bytes; i += kLine) S::fetch_ahead(first + r * stride + i);
+        for (int r = 0; r < rows; ++r) fetch_lines<S>(first + r * stride, bytes);
     }
 
     // Blocks [block, block + n_blocks) of the rows from `row` on. Where fewer than kRows rows are left, the last one is
@@ -147,8 +145,8 @@ struct PanelProductsFor {
         constexpr int kPacked = kPackedOffset<Rows>, kLeft = kOffsetLeft<Rows>;
         const auto lanes = [&](const Lanes* of) { return S::load_lanes(of[b]); };
         const auto x_sum = [&](int t, int half) { return S::splat_lanes(in.sum(t, b, half)); };
-        const auto add = [&](int t, PanelF32 scale, PanelF32 dots, PanelF32 minimums) {
-            const PanelF32 x_scale = S::splat_lanes(in.scale(t, b));
+        const auto add = [&](int t, PanelF32 dots, PanelF32 minimums) {
+            const PanelF32 x_scale = S::splat_lanes(in.scale(t, b)), scale = lanes(piece.scale);
             PanelF32 term;
             if constexpr (Rows::kMinimums)
                 term = S::mul(S::add(S::mul(dots, scale), S::mul(minimums, lanes(piece.minimum))), x_scale);
@@ -160,7 +158,6 @@ struct PanelProductsFor {
             PanelInts first[kTokens], second[kTokens];
             Products::template panel_dots<kCodes, kPacked, kTokens, 0, 16>(piece.blocks[b], x, in.cols, first);
             Products::template panel_dots<kCodes, kPacked, kTokens, 16, 16>(piece.blocks[b], x, in.cols, second);
-            const PanelF32 scale = lanes(piece.scale);
             for (int t = 0; t < kTokens; ++t) {
                 const auto half = [&](PanelInts ints, int i) {
                     PanelF32 dots = S::to_float(ints);
@@ -171,17 +168,16 @@ struct PanelProductsFor {
                 if constexpr (Rows::kMinimums)
                     minimums = S::add(S::mul(x_sum(t, 0), lanes(piece.group_minimum[0])),
                                       S::mul(x_sum(t, 1), lanes(piece.group_minimum[1])));
-                add(t, scale, S::add(half(first[t], 0), half(second[t], 1)), minimums);
+                add(t, S::add(half(first[t], 0), half(second[t], 1)), minimums);
             }
         } else {
             PanelInts ints[kTokens];
             Products::template panel_dots<kCodes, kPacked, kTokens, 0, 32>(piece.blocks[b], x, in.cols, ints);
-            const PanelF32 scale = lanes(piece.scale);
             for (int t = 0; t < kTokens; ++t) {
                 PanelF32 dots = S::to_float(ints[t]), minimums = S::splat_lanes(0);
                 if constexpr (kLeft != 0) dots = S::add(dots, S::splat_lanes(in.sum(t, b, kBoth) * -kLeft));
                 if constexpr (Rows::kMinimums) minimums = x_sum(t, kBoth);
-                add(t, scale, dots, minimums);
+                add(t, dots, minimums);
             }
         }
     }

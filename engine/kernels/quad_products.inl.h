@@ -64,14 +64,16 @@ struct QuadProductsFor {
                 Rows::template scales<kQuad>(unit)};
     }
 
+    template <class Rows, class Products>
+    [[gnu::always_inline]] static Ints dot_of(Weights32 codes, const Activation* x) {
+        return Rows::kCodes == Codes::int8 ? Products::dot(codes, x) : Products::dot_unsigned(codes, x);
+    }
+
     // What four blocks add to a row's four sums. Products of codes, group scales and activations are integers below
     // 2^24: as floats they are exact, and so are their sums.
     template <class Rows, class Products>
     [[gnu::always_inline]] static Float4 terms(const Quad& quad, Input in) {
-        const auto dot = [&](int i) {
-            return Rows::kCodes == Codes::int8 ? Products::dot(quad.codes[i], in.x + i * 32)
-                                               : Products::dot_unsigned(quad.codes[i], in.x + i * 32);
-        };
+        const auto dot = [&](int i) { return dot_of<Rows, Products>(quad.codes[i], in.x + i * 32); };
         if constexpr (Rows::kGroups) {
             const F32 x_sums = S::load(in.sums);
             F32 halves = S::half_sums(dot(0), dot(1), dot(2), dot(3));
@@ -87,8 +89,7 @@ struct QuadProductsFor {
     [[gnu::always_inline]] static Float4 terms(Float4 dots, const Scales& scales, Input in) {
         Float4 sums = S::splat4(0);
         if constexpr (Rows::kMinimums || Rows::kOffset != 0) sums = S::load4(in.sums + 8);
-        if constexpr (Rows::kOffset != 0)
-            dots = S::add(dots, S::mul(sums, S::template constant4<kMinusOffset<Rows>>()));
+        if constexpr (Rows::kOffset != 0) dots = S::add(dots, S::mul(sums, constant4<S, kMinusOffset<Rows>>()));
         return scaled<Rows>(dots, sums, scales, in);
     }
     template <class Rows>
@@ -120,9 +121,7 @@ struct QuadProductsFor {
     // activations of 0 with a scale of 0.
     template <class Rows>
     [[gnu::always_inline]] static Float4 last_terms(const uint8_t* unit, int blocks, Input in) {
-        const auto dot = [&](Weights32 codes, int i) {
-            return Rows::kCodes == Codes::int8 ? S::dot(codes, in.x + i * 32) : S::dot_unsigned(codes, in.x + i * 32);
-        };
+        const auto dot = [&](Weights32 codes, int i) { return dot_of<Rows, S>(codes, in.x + i * 32); };
         const Ints first = dot(weights<Rows, 0, 0>(unit), 0);
         const Ints second = blocks > 1 ? dot(weights<Rows, 0, 1>(unit), 1) : Ints{};
         const Ints third = blocks > 2 ? dot(weights<Rows, 0, 2>(unit), 2) : Ints{};

@@ -336,6 +336,11 @@ struct TileKernelsFor {
     // n >= kPanelTokens.
     template <class Fn>
     static void for_panel_dots(const Panels& panels, int rows, int cols, const Activation* queries, int n, Fn&& fn) {
+        const auto dots_of = [&](const PanelBlock& block, const Activation* x, PanelInts* dots) {
+            with_products<S>([&](auto products) {
+                products.template panel_dots<Codes::int8, 0, kPanelTokens, 0, 32>(block, x, cols, dots);
+            });
+        };
         const int blocks = cols / 32;
         for (int r = 0; r < rows; r += kPanelRows)
             for (int done = 0; done < n; done += kPanelTokens) {
@@ -343,11 +348,10 @@ struct TileKernelsFor {
                 const int first = done < n - kPanelTokens ? done : n - kPanelTokens;
                 const PanelBlock* block = panels.blocks + r / kPanelRows * blocks;
                 PanelInts dots[kPanelTokens];
-                S::template panel_dots<Codes::int8, 0, kPanelTokens, 0, 32>(*block, queries + first * cols, cols, dots);
+                dots_of(*block, queries + first * cols, dots);
                 for (int b = 1; b < blocks; ++b) {
                     PanelInts more[kPanelTokens];
-                    S::template panel_dots<Codes::int8, 0, kPanelTokens, 0, 32>(
-                        block[b], queries + first * cols + b * 32, cols, more);
+                    dots_of(block[b], queries + first * cols + b * 32, more);
                     for (int t = 0; t < kPanelTokens; ++t) dots[t] = S::add(dots[t], more[t]);
                 }
                 for (int t = done - first; t < kPanelTokens; ++t) fn(first + t, r, S::to_float(dots[t]));
@@ -356,13 +360,9 @@ struct TileKernelsFor {
 
     // ---- fetching ahead ------------------------------------------------------------------------------------------
 
-    static void fetch_lines(const uint8_t* p, int bytes) {
-        constexpr int kLine = 64;
-        for (int i = 0; i < bytes; i += kLine) S::fetch_ahead(p + i);
-    }
     static void fetch_tile(const TileView& tile, int head_dim) {
-        fetch_lines(tile.header, tile_header_bytes(head_dim));
-        for (int i = 0; i < tile_pages(tile.bits); ++i) fetch_lines(tile.pages[i], tile_page_bytes(head_dim));
+        fetch_lines<S>(tile.header, tile_header_bytes(head_dim));
+        for (int i = 0; i < tile_pages(tile.bits); ++i) fetch_lines<S>(tile.pages[i], tile_page_bytes(head_dim));
     }
 
     // ---- scores -------------------------------------------------------------------------------------------------
@@ -598,7 +598,7 @@ struct TileKernelsFor {
         const float top = S::largest(largest), inverse = top > 0 ? 127.0f / top : 0.0f;
         for (int p = 0; p < kTilePositions; p += 32)
             if (few)
-                S::quantise_positive32(scaled + p, inverse, out.q[query] + p);
+                quantise_positive32<S>(scaled + p, inverse, out.q[query] + p);
             else
                 S::quantise32(scaled + p, inverse, out.q[query] + p);
         out.scale[query] = top / 127.0f;

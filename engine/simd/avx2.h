@@ -51,14 +51,6 @@ struct Avx2 {
     };
     using PanelF32 = F32;
 
-    template <const float& kValue>
-    static F32 constant() {
-        return splat(kValue);
-    }
-    template <const float& kValue>
-    static Float4 constant4() {
-        return splat4(kValue);
-    }
     static F32 splat(float x) { return {_mm256_set1_ps(x)}; }
     static F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
     static F32 load_half(const uint16_t* p) {
@@ -113,7 +105,6 @@ struct Avx2 {
         }
     }
 
-    static void quantise_positive32(const float* x, float scale, Activation* out) { quantise32(x, scale, out); }
     static void quantise32(const float* x, float scale, Activation* out) {
         const __m256 s = _mm256_set1_ps(scale), round = _mm256_set1_ps(ExpF32::kRound);
         const __m256i low_byte = _mm256_set1_epi32(255);

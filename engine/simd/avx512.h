@@ -35,7 +35,6 @@ struct Avx512 : Avx2 {
     struct PanelF32 {
         __m512 v;
     };
-    static void quantise_positive32(const float* x, float scale, Activation* out) { quantise32(x, scale, out); }
     static void quantise32(const float* x, float scale, Activation* out) {
         int8_t* q = reinterpret_cast<int8_t*>(out);
         Avx2::quantise32(x, scale, q);

@@ -10,13 +10,14 @@
 // that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. kPanelLoopApart: whether the loop
 // over a panel's blocks is to be compiled as a function of its own.
 //
-// A backend that knows only at run time which of two ways to multiply is faster also has with_products(fn): it calls fn
-// with a type whose dot, dot_unsigned, dot_start, dot_add and panel_dots to use. with_products<S>, below, is for all.
+// What only some backends have, and the functions below do for all: with_products(fn), where only a run shows which of
+// two ways to multiply is faster, calls fn with a type whose dot, dot_unsigned, dot_start, dot_add and panel_dots to
+// use; constant and constant4, a constant of an inner loop, where compilers make little of one; quantise_positive32,
+// where less than quantise32 will do.
 #pragma once
 #include <concepts>
 #include <cstdint>
 
-#include "engine/base/math.h"
 #include "engine/simd/codes.h"
 
 namespace strata {
@@ -29,8 +30,6 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
                                typename S::Bytes32 b32, typename S::Shorts shorts, typename S::PanelBlock* panel,
                                typename S::PanelInts dots[4], typename S::PanelF32 lanes, uint8_t* packing) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
-    { S::template constant<ExpF32::kLog2E>() } -> std::same_as<typename S::F32>;  // splat
-    { S::template constant4<ExpF32::kLog2E>() } -> std::same_as<typename S::Float4>;
     { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
     { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float
     { S::load_bfloat(half) } -> std::same_as<typename S::F32>;
@@ -56,8 +55,7 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template butterfly<2>(v) } -> std::same_as<typename S::F32>;
     { S::template butterfly<4>(v) } -> std::same_as<typename S::F32>;
 
-    {S::quantise32(f, 1.0f, x_out)};           // x[i] = nearest integer of f[i] * scale, ties to even
-    {S::quantise_positive32(f, 1.0f, x_out)};  // the same of f >= 0, for dot_add<true> only
+    {S::quantise32(f, 1.0f, x_out)};  // x[i] = nearest integer of f[i] * scale, ties to even
     { S::load_weights(q) } -> std::same_as<typename S::Weights32>;  // 32 int8
     { S::dot(w, x) } -> std::same_as<typename S::Ints>;             // exact
     // The same in steps: what a sum of dots begins with, for each 32 activations, and one dot more. kPositive: no
@@ -141,6 +139,36 @@ void with_products(Fn&& fn) {
         S::with_products(fn);
     else
         fn(S());
+}
+// splat and splat4
+template <SimdBackend S, const float& kValue>
+typename S::F32 constant() {
+    if constexpr (requires { S::template constant<kValue>(); })
+        return S::template constant<kValue>();
+    else
+        return S::splat(kValue);
+}
+template <SimdBackend S, const float& kValue>
+typename S::Float4 constant4() {
+    if constexpr (requires { S::template constant4<kValue>(); })
+        return S::template constant4<kValue>();
+    else
+        return S::splat4(kValue);
+}
+// As quantise32, of x >= 0, for dot_add<true> only.
+template <SimdBackend S>
+void quantise_positive32(const float* x, float scale, typename S::Activation* out) {
+    if constexpr (requires { S::quantise_positive32(x, scale, out); })
+        S::quantise_positive32(x, scale, out);
+    else
+        S::quantise32(x, scale, out);
+}
+
+// Has some bytes come nearer while something else is computed.
+template <SimdBackend S>
+void fetch_lines(const uint8_t* p, int64_t bytes) {
+    constexpr int kLine = 64;
+    for (int64_t i = 0; i < bytes; i += kLine) S::fetch_ahead(p + i);
 }
 
 }  // namespace strata

@@ -53,14 +53,6 @@ struct Neon {
     };
     using PanelF32 = F32;
 
-    template <const float& kValue>
-    static F32 constant() {
-        return splat(kValue);
-    }
-    template <const float& kValue>
-    static Float4 constant4() {
-        return splat4(kValue);
-    }
     static F32 splat(float x) { return {vdupq_n_f32(x), vdupq_n_f32(x)}; }
     static F32 load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
     static F32 load_half(const uint16_t* p) {
@@ -105,7 +97,6 @@ struct Neon {
             return {butterfly4<kDistance>(a.lo), butterfly4<kDistance>(a.hi)};
     }
 
-    static void quantise_positive32(const float* x, float scale, Activation* out) { quantise32(x, scale, out); }
     static void quantise32(const float* x, float scale, Activation* out) {
         for (int i = 0; i < 32; i += 8) {
             const float32x4_t round = vdupq_n_f32(ExpF32::kRound);

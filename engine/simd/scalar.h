@@ -56,14 +56,6 @@ struct Scalar {
         return a;
     }
 
-    template <const float& kValue>
-    static F32 constant() {
-        return splat(kValue);
-    }
-    template <const float& kValue>
-    static Float4 constant4() {
-        return splat4(kValue);
-    }
     static F32 splat(float x) { return {{x, x, x, x, x, x, x, x}}; }
     static F32 load(const float* p) { return load_unaligned<F32>(p); }
     static F32 load_half(const uint16_t* p) {
@@ -132,7 +124,6 @@ struct Scalar {
         return out;
     }
 
-    static void quantise_positive32(const float* x, float scale, Activation* out) { quantise32(x, scale, out); }
     static void quantise32(const float* x, float scale, Activation* out) {
         // Adding 1.5 * 2^23 rounds to an integer that stands in the low bits: no conversion that a NaN could break.
         for (int i = 0; i < 32; ++i) out[i] = int8_t(uint8_t(bits_of(x[i] * scale + ExpF32::kRound)));

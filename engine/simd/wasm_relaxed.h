@@ -131,77 +131,20 @@ struct WasmRelaxed : Wasm128 {
                 for (int i = 0; i < 4; ++i) wasm_v128_store(out->bytes + (c + 4 * i) * kPanelRows + r * 4, a[i]);
             }
     }
-    // Two ways to multiply, with the same results: which is faster depends on what relaxed_dot is made of.
-    struct OfFours {
-        static Ints dot(Weights32 w, const Activation* x) { return WasmRelaxed::dot(w, x); }
-        static Ints dot_unsigned(Weights32 w, const Activation* x) { return WasmRelaxed::dot_unsigned(w, x); }
-        template <bool kPositive>
-        static DotSum dot_start(const Activation* x) {
-            return WasmRelaxed::dot_start<kPositive>(x);
-        }
-        template <bool kPositive>
-        static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
-            return WasmRelaxed::dot_add<kPositive>(acc, w, x);
-        }
-        template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
-        [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
-                                                      PanelInts* dots) {
-            // Types with nibbles in groups of 16 are rare: what is compiled once keeps the module small.
-            if constexpr (kCodes == Codes::nibbles && kColumns == 16)
-                OfPairs::panel_dots<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
-            else
-                panel_of_fours<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
-        }
-    };
-    // Each pair is widened and added: three instructions, where relaxed_dot would be five.
-    struct OfPairs {
-        static Ints dot(Weights32 w, const Activation* x) {
-            const Block& b = block_of(x);
-            const Weights32 turned = turn(w, b);
-            return {wasm_i32x4_add(wasm_v128_load32_zero(&b.negative[0]), pairs_low(turned, b)),
-                    wasm_i32x4_add(wasm_v128_load32_zero(&b.negative[1]), pairs_high(turned, b))};
-        }
-        static Ints dot_unsigned(Weights32 w, const Activation* x) {
-            const Block& b = block_of(x);
-            const v128_t ones = wasm_constants::kOnes;
-            return {widened(relaxed_dot_pairs(wasm_v128_load(b.x), w.lo), ones),
-                    widened(relaxed_dot_pairs(wasm_v128_load(b.x + 16), w.hi), ones)};
-        }
-        template <bool kPositive>
-        static DotSum dot_start(const Activation* x) {
-            return WasmRelaxed::dot_start<kPositive>(x);
-        }
-        template <bool kPositive>
-        static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
-            const Block& b = block_of(x);
-            const Weights32 turned = kPositive ? w : turn(w, b);
-            return {wasm_i32x4_add(wasm_i32x4_add(acc.v, pairs_low(turned, b)), pairs_high(turned, b))};
-        }
-        template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
-        [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
-                                                      PanelInts* dots) {
-            if constexpr (kCodes == Codes::int8)
-                panel_of_pairs<kTokens, kFirst, kColumns>(w, x, stride, dots);
-            else
-                panel_of_narrow_pairs<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
-        }
-    };
-    // fn(the one of them that is faster here)
-    template <class Fn>
-    static void with_products(Fn&& fn) {
-        if (kRelaxedDotIsOfPairs)
-            fn(OfPairs());
-        else
-            fn(OfFours());
-    }
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
-    static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
-        with_products([&](auto products) {
-            products.template panel_dots<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
-        });
+    [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
+                                                  PanelInts* dots) {
+        // Types with nibbles in groups of 16 are rare: what is compiled once keeps the module small.
+        if constexpr (kCodes == Codes::nibbles && kColumns == 16)
+            panel_of_narrow_pairs<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+        else
+            panel_of_fours<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
     }
+    // fn(WasmRelaxed or WasmRelaxedOfPairs, whichever is faster here)
+    template <class Fn>
+    static void with_products(Fn&& fn);
 
-private:
+protected:
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     [[gnu::always_inline]] static void panel_of_fours(const PanelBlock& w, const Activation* x, int64_t stride,
                                                       PanelInts* dots) {
@@ -276,14 +219,6 @@ private:
     static Weights32 turn(Weights32 w, const Block& b) {
         return {wasm_v128_xor(w.lo, wasm_v128_load(b.mask)), wasm_v128_xor(w.hi, wasm_v128_load(b.mask + 16))};
     }
-    static v128_t pairs_low(Weights32 turned, const Block& b) {
-        const v128_t ones = wasm_constants::kOnes;
-        return widened(relaxed_dot_pairs(turned.lo, wasm_v128_load(b.magnitude)), ones);
-    }
-    static v128_t pairs_high(Weights32 turned, const Block& b) {
-        const v128_t ones = wasm_constants::kOnes;
-        return widened(relaxed_dot_pairs(turned.hi, wasm_v128_load(b.magnitude + 16)), ones);
-    }
     // Sums of two. The same as extadd_pairwise, for which V8 loads the address of its ones at every use.
     static v128_t widened(v128_t shorts, v128_t ones) { return wasm_i32x4_dot_i16x8(shorts, ones); }
 
@@ -339,5 +274,49 @@ private:
                wasm_i32x4_extract_lane(s, 3);
     }
 };
+
+// The same results, where relaxed_dot is of pairs: each pair is widened and added, three instructions in place of five.
+struct WasmRelaxedOfPairs : WasmRelaxed {
+    static Ints dot(Weights32 w, const Activation* x) {
+        const Block& b = block_of(x);
+        const v128_t ones = wasm_constants::kOnes;
+        w = turn(w, b);
+        return {wasm_i32x4_add(wasm_v128_load32_zero(&b.negative[0]),
+                               widened(relaxed_dot_pairs(w.lo, wasm_v128_load(b.magnitude)), ones)),
+                wasm_i32x4_add(wasm_v128_load32_zero(&b.negative[1]),
+                               widened(relaxed_dot_pairs(w.hi, wasm_v128_load(b.magnitude + 16)), ones))};
+    }
+    static Ints dot_unsigned(Weights32 w, const Activation* x) {
+        const Block& b = block_of(x);
+        const v128_t ones = wasm_constants::kOnes;
+        return {widened(relaxed_dot_pairs(wasm_v128_load(b.x), w.lo), ones),
+                widened(relaxed_dot_pairs(wasm_v128_load(b.x + 16), w.hi), ones)};
+    }
+    template <bool kPositive>
+    static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
+        const Block& b = block_of(x);
+        const v128_t ones = wasm_constants::kOnes;
+        if (!kPositive) w = turn(w, b);
+        const v128_t low = widened(relaxed_dot_pairs(w.lo, wasm_v128_load(b.magnitude)), ones);
+        const v128_t high = widened(relaxed_dot_pairs(w.hi, wasm_v128_load(b.magnitude + 16)), ones);
+        return {wasm_i32x4_add(wasm_i32x4_add(acc.v, low), high)};
+    }
+    template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
+    [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
+                                                  PanelInts* dots) {
+        if constexpr (kCodes == Codes::int8)
+            panel_of_pairs<kTokens, kFirst, kColumns>(w, x, stride, dots);
+        else
+            panel_of_narrow_pairs<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
+    }
+};
+
+template <class Fn>
+void WasmRelaxed::with_products(Fn&& fn) {
+    if (kRelaxedDotIsOfPairs)
+        fn(WasmRelaxedOfPairs());
+    else
+        fn(WasmRelaxed());
+}
 
 }  // namespace strata
