@@ -9,4 +9,7 @@ mergeInto(LibraryManager.library, {
   relaxed_dot_pairs: function () {
     abort('relaxed_dot_pairs was not replaced');
   },
+  in_order: function () {
+    abort('in_order was not replaced');
+  },
 });

@@ -6,7 +6,14 @@ find_program(NODE node REQUIRED)
 function(run tool)
   execute_process(COMMAND ${NODE} ${BINARYEN}/${tool} ${ARGN} ${features} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
-run(wasm-merge ${MODULE} main ${CMAKE_CURRENT_LIST_DIR}/relaxed.wat env -o ${MODULE}.merged --skip-export-conflicts)
+# Imports of one module become what another one, a text, exports.
+function(merge functions from to)
+  run(wasm-merge ${from} main ${CMAKE_CURRENT_LIST_DIR}/${functions}.wat env -o ${to} --skip-export-conflicts)
+endfunction()
+merge(relaxed ${MODULE} ${MODULE}.merged)
 run(wasm-opt ${MODULE}.merged --remove-unused-module-elements -O3 --inlining-optimizing --strip-debug --strip-producers
-  -o ${MODULE})
+  -o ${MODULE}.merged)
+# Calls keep their order, so they go last, when nothing is optimised any more.
+merge(in_order ${MODULE}.merged ${MODULE}.merged)
+run(wasm-opt ${MODULE}.merged --remove-unused-module-elements --inlining --vacuum --merge-blocks -o ${MODULE})
 file(REMOVE ${MODULE}.merged)

@@ -16,6 +16,7 @@ struct QuadProductsFor {
     using Ints = typename S::Ints;
     using Bytes32 = typename S::Bytes32;
     using Weights32 = typename S::Weights32;
+    using DotSum = typename S::DotSum;
     using Activation = typename S::Activation;
     using Scales = typename QuadRowsFor<S>::Scales;
 
@@ -99,15 +100,28 @@ struct QuadProductsFor {
         return S::mul(S::add(S::mul(dots, scales.scale), S::mul(sums, scales.minimum)), x_scales);
     }
 
-    // The same for weights that are used once.
+    // The same, from where the weights are.
     template <class Rows, class Products, int kQuad>
     [[gnu::always_inline]] static Float4 terms_once(const uint8_t* unit, Input in) {
         if constexpr (Rows::kLayout == Layout::nibbles)
             return terms<Rows>(S::nibble_dots(Rows::stored(unit, 0), Rows::stored(unit, 1), Rows::stored(unit, 2),
                                               Rows::stored(unit, 3), in.x),
                                Rows::template scales<kQuad>(unit), in);
+        else if constexpr (kGroupsAsIntegers<Rows>)
+            return grouped_terms<Rows>(unpack<Rows, kQuad>(unit), Rows::template groups<kQuad>(unit), in);
         else
             return terms<Rows, Products>(unpack<Rows, kQuad>(unit), in);
+    }
+    // Groups whose factors some backends take into the exact sums.
+    template <class Rows>
+    static constexpr bool kGroupsAsIntegers =
+        Rows::kGroups && !Rows::kMinimums && requires(const Weights32 (&codes)[4], const Activation* x) {
+        S::template grouped_dots<Rows::kOffset>(codes, 0, x);
+    };
+    template <class Rows>
+    [[gnu::always_inline]] static Float4 grouped_terms(const Quad& quad, uint64_t factors, Input in) {
+        return scaled<Rows>(S::template grouped_dots<Rows::kOffset>(quad.codes, factors, in.x), S::splat4(0),
+                            quad.scales, in);
     }
 
     // (0 + 2) + (1 + 3): how the four sums of a row are put together.
@@ -119,9 +133,9 @@ struct QuadProductsFor {
 
     // The last blocks of a row of blocks of 32, 1 to 3 of them, where they are no whole quad. What is missing counts as
     // activations of 0 with a scale of 0.
-    template <class Rows>
+    template <class Rows, class Products>
     [[gnu::always_inline]] static Float4 last_terms(const uint8_t* unit, int blocks, Input in) {
-        const auto dot = [&](Weights32 codes, int i) { return dot_of<Rows, S>(codes, in.x + i * 32); };
+        const auto dot = [&](Weights32 codes, int i) { return dot_of<Rows, Products>(codes, in.x + i * 32); };
         const Ints first = dot(weights<Rows, 0, 0>(unit), 0);
         const Ints second = blocks > 1 ? dot(weights<Rows, 0, 1>(unit), 1) : Ints{};
         const Ints third = blocks > 2 ? dot(weights<Rows, 0, 2>(unit), 2) : Ints{};
@@ -130,62 +144,87 @@ struct QuadProductsFor {
         return terms<Rows>(S::sums(first, second, third, Ints{}), Rows::template scales<0>(unit, blocks), in);
     }
 
+    // Rows of one token are multiplied by twos: two streams of weights arrive faster than one, and where loading
+    // activations is much of the work, they can share it.
+    static constexpr int kTokenRows = 2;
+    using Units = const uint8_t* [kTokenRows];
+
+    // What a quad of each row adds to its sums.
+    template <class Rows, class Products, int kQuad>
+    [[gnu::always_inline]] static void add_terms(const Units& units, Input in, Float4 (&acc)[kTokenRows]) {
+        if constexpr (Rows::kLayout == Layout::nibbles && requires(const uint8_t* row, Float4(&dots)[kTokenRows]) {
+                          S::nibble_dots(row, row, 0, in.x, dots);
+                      }) {
+            Float4 dots[kTokenRows];
+            S::nibble_dots(Rows::stored(units[0], 0), Rows::stored(units[1], 0), sizeof(typename Rows::B), in.x, dots);
+            for (int r = 0; r < kTokenRows; ++r)
+                acc[r] = S::add(acc[r], terms<Rows>(dots[r], Rows::template scales<kQuad>(units[r]), in));
+        } else if constexpr (Rows::kLayout == Layout::bytes) {
+            DotSum dots[kTokenRows][4];
+            add_dots<Rows, Products, 0>(units, in.x, dots);
+            add_dots<Rows, Products, 1>(units, in.x, dots);
+            add_dots<Rows, Products, 2>(units, in.x, dots);
+            add_dots<Rows, Products, 3>(units, in.x, dots);
+            for (int r = 0; r < kTokenRows; ++r)
+                acc[r] = S::add(acc[r], terms<Rows>(S::sums(dots[r][0], dots[r][1], dots[r][2], dots[r][3]),
+                                                    Rows::template scales<kQuad>(units[r]), in));
+        } else {
+#pragma GCC unroll 2
+            for (int r = 0; r < kTokenRows; ++r)
+                acc[r] = in_order<S>(S::add(acc[r], terms_once<Rows, Products, kQuad>(units[r], in)));
+        }
+    }
+    template <class Rows, class Products, int i>
+    [[gnu::always_inline]] static void add_dots(const Units& units, const Activation* x,
+                                                DotSum (&dots)[kTokenRows][4]) {
+        x += i * 32;
+        for (int r = 0; r < kTokenRows; ++r)
+            dots[r][i] = in_order<S>(Products::template dot_add<false>(Products::template dot_start<false>(x),
+                                                                       weights<Rows, 0, i>(units[r]), x));
+    }
+
     template <class Rows, class Products>
-    static void one_token(const MatmulArgs& a, int64_t row) {
+    static void one_token(const MatmulArgs& a, const int64_t (&rows)[kTokenRows], int token) {
         const int64_t quads = a.cols / kQuadCols, left = a.cols % kQuadCols / 32;
-        const uint8_t* unit = a.weights + row * Rows::row_bytes(a.cols);
-        // It moves along: WebAssembly compilers make better addresses of that.
-        Input in(a, 0);
-        Float4 acc = S::splat4(0);
-        const uint8_t* const end = unit + quads / Rows::kUnitQuads * Rows::kUnitBytes;
-        for (; unit != end; unit += Rows::kUnitBytes) {
-            acc = S::add(acc, terms_once<Rows, Products, 0>(unit, in));
-            if constexpr (Rows::kUnitQuads == 2) acc = S::add(acc, terms_once<Rows, Products, 1>(unit, in.quad(1)));
+        // They move along: WebAssembly compilers make better addresses of that.
+        Units units;
+        Float4 acc[kTokenRows];
+        for (int r = 0; r < kTokenRows; ++r) {
+            units[r] = a.weights + rows[r] * Rows::row_bytes(a.cols);
+            acc[r] = S::splat4(0);
+        }
+        Input in(a, token);
+        const uint8_t* const end = units[0] + quads / Rows::kUnitQuads * Rows::kUnitBytes;
+        while (units[0] != end) {
+            add_terms<Rows, Products, 0>(units, in, acc);
+            if constexpr (Rows::kUnitQuads == 2) add_terms<Rows, Products, 1>(units, in.quad(1), acc);
+            for (auto& unit : units) unit += Rows::kUnitBytes;
             in = in.quad(Rows::kUnitQuads);
         }
         if constexpr (Rows::kUnitQuads == 1)
-            if (left > 0) acc = S::add(acc, last_terms<Rows>(unit, int(left), in));
-        a.out[row] = sum4(acc);
+            if (left > 0)
+                for (int r = 0; r < kTokenRows; ++r)
+                    acc[r] = in_order<S>(S::add(acc[r], last_terms<Rows, Products>(units[r], int(left), in)));
+        for (int r = 0; r < kTokenRows; ++r) a.out[token * a.out_stride + rows[r]] = sum4(acc[r]);
     }
 
-    // A row is unpacked piece by piece, and every piece is used for all tokens.
-    static constexpr int kPieceQuads = 16, kTokens = 64;
-
-    template <class Rows>
-    static void many_tokens(const MatmulArgs& a, int64_t row, int first_token, int n) {
-        const int64_t quads = a.cols / kQuadCols, left = a.cols % kQuadCols / 32;
-        const uint8_t* unit = a.weights + row * Rows::row_bytes(a.cols);
-        Float4 acc[kTokens];
-        for (int t = 0; t < n; ++t) acc[t] = S::splat4(0);
-        for (int64_t begin = 0; begin < quads; begin += kPieceQuads) {
-            const int64_t here = std::min<int64_t>(kPieceQuads, quads - begin);
-            Quad piece[kPieceQuads];
-            for (int64_t q = 0; q < here; q += Rows::kUnitQuads, unit += Rows::kUnitBytes) {
-                piece[q] = unpack<Rows, 0>(unit);
-                if constexpr (Rows::kUnitQuads == 2) piece[q + 1] = unpack<Rows, 1>(unit);
-            }
-            for (int t = 0; t < n; ++t) {
-                const Input in(a, first_token + t);
-                for (int64_t q = 0; q < here; ++q)
-                    acc[t] = S::add(acc[t], terms<Rows, S>(piece[q], in.quad(begin + q)));
-            }
+    // Rows that are multiplied at once are far apart: each is followed by the one that is next in its stream. The last
+    // ones of an odd number are multiplied twice.
+    template <class Rows, class Products>
+    static void by_twos(const MatmulArgs& a, int64_t begin, int64_t end) {
+        const int64_t apart = (end - begin) / kTokenRows, first_end = end - (kTokenRows - 1) * apart;
+        for (int64_t r = begin; r < first_end; ++r) {
+            int64_t rows[kTokenRows];
+            for (int i = 0; i < kTokenRows; ++i) rows[i] = r + i * apart;
+            for (int t = 0; t < a.n_tokens; ++t) one_token<Rows, Products>(a, rows, t);
         }
-        if constexpr (Rows::kUnitQuads == 1)
-            for (int t = 0; left > 0 && t < n; ++t)
-                acc[t] = S::add(acc[t], last_terms<Rows>(unit, int(left), Input(a, first_token + t).quad(quads)));
-        for (int t = 0; t < n; ++t) a.out[(first_token + t) * a.out_stride + row] = sum4(acc[t]);
     }
 
     template <class Rows>
     static void matmul(const MatmulArgs& a, int64_t begin, int64_t end) {
         CHECK(a.x_sums != nullptr || !(Rows::kMinimums || Rows::kOffset != 0));
         if (PanelProductsFor<S>::template matmul<Rows>(a, begin, end)) return;
-        if (a.n_tokens == 1)
-            return with_products<S>([&](auto products) {
-                for (int64_t r = begin; r < end; ++r) one_token<Rows, decltype(products)>(a, r);
-            });
-        for (int64_t r = begin; r < end; ++r)
-            for (int t = 0; t < a.n_tokens; t += kTokens) many_tokens<Rows>(a, r, t, std::min(kTokens, a.n_tokens - t));
+        with_products<S>([&](auto products) { by_twos<Rows, decltype(products)>(a, begin, end); });
     }
 
     // The sums that Input names; a quad that is not whole is filled up with zeros.

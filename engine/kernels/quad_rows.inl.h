@@ -218,6 +218,12 @@ struct QuadRowsFor {
         static constexpr Codes kCodes = Codes::nibbles;
         static constexpr int kOffset = 4;
         static constexpr bool kGroups = true;
+        // As int8, those of a block next to each other.
+        template <int kQuad>
+        static uint64_t groups(const uint8_t* unit) {
+            const uint64_t all = q3_k_group_scales(unit + offsetof(BlockQ3_K, groups), kQuad);
+            return (all + 0x6060606060606060) ^ 0x8080808080808080;  // - 32
+        }
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {
             const F32 group = S::bytes_to_float8(q3_k_group_scales(unit + offsetof(BlockQ3_K, groups), kQuad));
@@ -234,9 +240,12 @@ struct QuadRowsFor {
         static constexpr int kOffset = 32;
         static constexpr bool kGroups = true;
         template <int kQuad>
+        static uint64_t groups(const uint8_t* unit) {
+            return load_unaligned<uint64_t>(unit + offsetof(BlockQ6_K, scales) + kQuad * 8);
+        }
+        template <int kQuad>
         static Scales scales(const uint8_t* unit) {
-            const uint64_t bytes =
-                load_unaligned<uint64_t>(unit + offsetof(BlockQ6_K, scales) + kQuad * 8) ^ 0x8080808080808080;  // + 128
+            const uint64_t bytes = groups<kQuad>(unit) ^ 0x8080808080808080;  // + 128
             return {Base::scale(unit), S::splat4(0), S::sub(S::bytes_to_float8(bytes), S::splat(128))};
         }
         template <int kQuad, int i>

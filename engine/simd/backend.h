@@ -13,7 +13,8 @@
 // What only some backends have, and the functions below do for all: with_products(fn), where only a run shows which of
 // two ways to multiply is faster, calls fn with a type whose dot, dot_unsigned, dot_start, dot_add and panel_dots to
 // use; constant and constant4, a constant of an inner loop, where compilers make little of one; quantise_positive32,
-// where less than quantise32 will do.
+// where less than quantise32 will do; in_order, where compilers order an inner loop badly. What QuadProductsFor uses
+// where it is there: grouped_dots, and nibble_dots of two rows.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -154,6 +155,14 @@ typename S::Float4 constant4() {
         return S::template constant4<kValue>();
     else
         return S::splat4(kValue);
+}
+// v, computed before what follows: where compilers would order an inner loop so that registers do not suffice.
+template <SimdBackend S, class V>
+V in_order(V v) {
+    if constexpr (requires { S::in_order(v); })
+        return S::in_order(v);
+    else
+        return v;
 }
 // As quantise32, of x >= 0, for dot_add<true> only.
 template <SimdBackend S>

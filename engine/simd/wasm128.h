@@ -324,7 +324,7 @@ struct Wasm128 {
         return {wasm_f32x4_convert_i32x4(wasm_v128_and(pairs, wasm_i32x4_splat(0xffff))),
                 wasm_f32x4_convert_i32x4(wasm_u32x4_shr(pairs, 16))};
     }
-    static Float4 splat_half4(uint16_t half) { return {wasm_f32x4_splat(half_to_float(half))}; }
+    static Float4 splat_half4(uint16_t half) { return {low_halves_to_float(wasm_i32x4_splat(half))}; }
 
     static Shorts shorts(int x) { return {wasm_i16x8_splat(int16_t(x)), wasm_i16x8_splat(int16_t(x))}; }
     static Shorts shorts(F32 a, F32 b) { return {shorts8(a), shorts8(b)}; }

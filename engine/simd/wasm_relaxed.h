@@ -113,8 +113,34 @@ struct WasmRelaxed : Wasm128 {
         const v128_t mask = wasm_constants::kLowNibbles;
         const v128_t ab = nibble_sums(nibble_dot(a, x, mask), nibble_dot(b, x + 32, mask));
         const v128_t cd = nibble_sums(nibble_dot(c, x + 64, mask), nibble_dot(d, x + 96, mask));
-        return {wasm_f32x4_convert_i32x4(
-            wasm_i32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7)))};
+        return {total_of(ab, cd)};
+    }
+
+    // Of two rows, whose blocks lie `stride` bytes apart: activations are loaded once.
+    [[gnu::always_inline]] static void nibble_dots(const uint8_t* a, const uint8_t* b, size_t stride,
+                                                   const Activation* x, Float4 (&dots)[2]) {
+        const v128_t mask = wasm_constants::kLowNibbles;
+        v128_t halves[2][2];
+        for (int half = 0; half < 2; ++half) {
+            const uint8_t* const rows[2] = {a + 2 * half * stride, b + 2 * half * stride};
+            v128_t first[2], second[2];
+            for (int r = 0; r < 2; ++r) first[r] = ::in_order(nibble_dot(rows[r], x + 64 * half, mask));
+            for (int r = 0; r < 2; ++r) second[r] = ::in_order(nibble_dot(rows[r] + stride, x + 64 * half + 32, mask));
+            for (int r = 0; r < 2; ++r) halves[r][half] = ::in_order(nibble_sums(first[r], second[r]));
+        }
+        for (int r = 0; r < 2; ++r) dots[r] = {total_of(halves[r][0], halves[r][1])};
+    }
+    // Exact dots of four blocks of codes, 0..63, less kOffset, with x and what follows it, as floats; each group of 16
+    // times its factor. Factors of a block lie next to each other. Sums of four products of an int8 and a code fit 16
+    // bits, and are multiplied by the factor where they would have been widened.
+    template <int kOffset>
+    static Float4 grouped_dots(const Weights32 (&codes)[4], uint64_t factors, const Activation* x) {
+        const v128_t wide = wasm_i16x8_extend_low_i8x16(wasm_i64x2_splat(int64_t(factors)));
+        const v128_t ab =
+            grouped_pair<kOffset>(codes[0], codes[1], wasm_i16x8_shuffle(wide, wide, 0, 0, 1, 1, 2, 2, 3, 3), x);
+        const v128_t cd =
+            grouped_pair<kOffset>(codes[2], codes[3], wasm_i16x8_shuffle(wide, wide, 4, 4, 5, 5, 6, 6, 7, 7), x + 64);
+        return {total_of(ab, cd)};
     }
 
     template <Codes kCodes, int kOffset>
@@ -140,6 +166,8 @@ struct WasmRelaxed : Wasm128 {
         else
             panel_of_fours<kCodes, kOffset, kTokens, kFirst, kColumns>(w, x, stride, dots);
     }
+    static DotSum in_order(DotSum a) { return {::in_order(a.v)}; }
+    static Float4 in_order(Float4 a) { return {::in_order(a.v)}; }
     // fn(WasmRelaxed or WasmRelaxedOfPairs, whichever is faster here)
     template <class Fn>
     static void with_products(Fn&& fn);
@@ -251,6 +279,28 @@ protected:
         const v128_t lo = wasm_v128_and(codes, mask), hi = wasm_v128_and(wasm_u16x8_shr(codes, 4), mask);
         return wasm_i16x8_add(relaxed_dot_pairs(wasm_v128_load(b.x), lo),
                               relaxed_dot_pairs(wasm_v128_load(b.x + 16), hi));
+    }
+    // Of two sums of each of four, as floats.
+    static v128_t total_of(v128_t ab, v128_t cd) {
+        return wasm_f32x4_convert_i32x4(
+            wasm_i32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6), wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7)));
+    }
+    // Two blocks: a lane for each group.
+    template <int kOffset>
+    static v128_t grouped_pair(Weights32 a, Weights32 b, v128_t factors, const Activation* x) {
+        const v128_t fours_a = sums_of_fours(a, x), fours_b = sums_of_fours(b, x + 32);
+        const v128_t sums =
+            wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_i32x4_shuffle(fours_a, fours_b, 0, 2, 4, 6), factors),
+                           wasm_i32x4_dot_i16x8(wasm_i32x4_shuffle(fours_a, fours_b, 1, 3, 5, 7), factors));
+        const v128_t pairs = wasm_v128_load64_lane(block_of(x + 32).pairs, wasm_v128_load64_zero(block_of(x).pairs), 1);
+        return wasm_i32x4_add(sums, wasm_i32x4_shl(wasm_i32x4_dot_i16x8(pairs, factors), log2(kOffset)));
+    }
+    // Of codes times activations: lanes 0-3 are of the first 16.
+    static v128_t sums_of_fours(Weights32 codes, const Activation* x) {
+        const Block& b = block_of(x);
+        const v128_t lo = relaxed_dot_pairs(wasm_v128_load(b.x), codes.lo),
+                     hi = relaxed_dot_pairs(wasm_v128_load(b.x + 16), codes.hi);
+        return wasm_i16x8_add(wasm_i64x2_shuffle(lo, hi, 0, 2), wasm_i64x2_shuffle(lo, hi, 1, 3));
     }
     // Two sums of each.
     static v128_t nibble_sums(v128_t a, v128_t b) {
