@@ -1,7 +1,5 @@
 // Matrix products with the weights of quad_rows.inl.h. The order of the sums is that of kernels.h.
 #pragma once
-#include <algorithm>
-
 #include "engine/base/check.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/panel_products.inl.h"

@@ -22,8 +22,8 @@
 
 namespace strata {
 
-// How the codes of a block lie: one after the other, or low nibbles first. What has a kernel of its own when it is used
-// once.
+// How the codes of a block lie: one after the other, or low nibbles first. What has a kernel of its own for single
+// tokens.
 enum class Layout { bytes, nibbles, other };
 
 template <SimdBackend S>
