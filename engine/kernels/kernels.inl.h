@@ -120,6 +120,7 @@ struct KernelsFor {
             const float largest = largest_magnitude32(x + i);
             scales[i / 32] = largest / 127.0f;
             S::quantise32(x + i, largest > 0 ? 127.0f / largest : 0.0f, out + i);
+            if constexpr (requires { S::keep_scale(out, 0.0f); }) S::keep_scale(out + i, scales[i / 32]);
         }
     }
 

@@ -144,9 +144,16 @@ struct PanelProductsFor {
         constexpr Codes kCodes = Rows::kCodes;
         constexpr int kPacked = kPackedOffset<Rows>, kLeft = kOffsetLeft<Rows>;
         const auto lanes = [&](const Lanes* of) { return S::load_lanes(of[b]); };
+        const PanelF32 scale = lanes(piece.scale);  // loaded once: what is stored might change it, for all compilers know
+        const auto x_scale_of = [&](int t) {
+            if constexpr (requires { S::kept_scale(x); })
+                return S::kept_scale(x + t * in.cols);
+            else
+                return S::splat_lanes(in.scale(t, b));
+        };
         const auto x_sum = [&](int t, int half) { return S::splat_lanes(in.sum(t, b, half)); };
         const auto add = [&](int t, PanelF32 dots, PanelF32 minimums) {
-            const PanelF32 x_scale = S::splat_lanes(in.scale(t, b)), scale = lanes(piece.scale);
+            const PanelF32 x_scale = x_scale_of(t);
             PanelF32 term;
             if constexpr (Rows::kMinimums)
                 term = S::mul(S::add(S::mul(dots, scale), S::mul(minimums, lanes(piece.minimum))), x_scale);

@@ -1,5 +1,7 @@
 // Matrix products with the weights of quad_rows.inl.h. The order of the sums is that of kernels.h.
 #pragma once
+#include <type_traits>
+
 #include "engine/base/check.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/panel_products.inl.h"
@@ -129,19 +131,6 @@ struct QuadProductsFor {
         return (lane[0] + lane[2]) + (lane[1] + lane[3]);
     }
 
-    // The last blocks of a row of blocks of 32, 1 to 3 of them, where they are no whole quad. What is missing counts as
-    // activations of 0 with a scale of 0.
-    template <class Rows, class Products>
-    [[gnu::always_inline]] static Float4 last_terms(const uint8_t* unit, int blocks, Input in) {
-        const auto dot = [&](Weights32 codes, int i) { return dot_of<Rows, Products>(codes, in.x + i * 32); };
-        const Ints first = dot(weights<Rows, 0, 0>(unit), 0);
-        const Ints second = blocks > 1 ? dot(weights<Rows, 0, 1>(unit), 1) : Ints{};
-        const Ints third = blocks > 2 ? dot(weights<Rows, 0, 2>(unit), 2) : Ints{};
-        const float x_scales[4] = {in.scales[0], blocks > 1 ? in.scales[1] : 0, blocks > 2 ? in.scales[2] : 0, 0};
-        in.scales = x_scales;
-        return terms<Rows>(S::sums(first, second, third, Ints{}), Rows::template scales<0>(unit, blocks), in);
-    }
-
     // Rows of one token are multiplied by twos: two streams of weights arrive faster than one, and where loading
     // activations is much of the work, they can share it.
     static constexpr int kTokenRows = 2;
@@ -175,10 +164,44 @@ struct QuadProductsFor {
     template <class Rows, class Products, int i>
     [[gnu::always_inline]] static void add_dots(const Units& units, const Activation* x,
                                                 DotSum (&dots)[kTokenRows][4]) {
+        for (int r = 0; r < kTokenRows; ++r) dots[r][i] = in_order<S>(dot_of_bytes<Rows, Products, i>(units[r], x));
+    }
+    template <class Rows, class Products, int i>
+    [[gnu::always_inline]] static DotSum dot_of_bytes(const uint8_t* unit, const Activation* x) {
         x += i * 32;
+        return Products::template dot_add<false>(Products::template dot_start<false>(x), weights<Rows, 0, i>(unit), x);
+    }
+
+    // The last blocks of a row of blocks of 32, 1 to 3 of them, where they are no whole quad. What is missing counts as
+    // activations of 0 with a scale of 0.
+    template <class Rows, class Products>
+    [[gnu::always_inline]] static void add_last_terms(const Units& units, int blocks, Input in,
+                                                      Float4 (&acc)[kTokenRows]) {
+        const auto dot = [&](int r, auto i) {
+            if constexpr (Rows::kLayout == Layout::bytes)
+                return dot_of_bytes<Rows, Products, i>(units[r], in.x);
+            else
+                return dot_of<Rows, Products>(weights<Rows, 0, i>(units[r]), in.x + i * 32);
+        };
+        constexpr std::integral_constant<int, 0> kFirst;
+        constexpr std::integral_constant<int, 1> kSecond;
+        constexpr std::integral_constant<int, 2> kThird;
+        using Dot = decltype(dot(0, kFirst));
+        Dot first[kTokenRows], second[kTokenRows] = {}, third[kTokenRows] = {};
+        float x_scales[4] = {in.scales[0]};
+        for (int r = 0; r < kTokenRows; ++r) first[r] = dot(r, kFirst);
+        if (blocks > 1) {
+            x_scales[1] = in.scales[1];
+            for (int r = 0; r < kTokenRows; ++r) second[r] = dot(r, kSecond);
+        }
+        if (blocks > 2) {
+            x_scales[2] = in.scales[2];
+            for (int r = 0; r < kTokenRows; ++r) third[r] = dot(r, kThird);
+        }
+        in.scales = x_scales;
         for (int r = 0; r < kTokenRows; ++r)
-            dots[r][i] = in_order<S>(Products::template dot_add<false>(Products::template dot_start<false>(x),
-                                                                       weights<Rows, 0, i>(units[r]), x));
+            acc[r] = S::add(acc[r], terms<Rows>(S::sums(first[r], second[r], third[r], Dot{}),
+                                                Rows::template scales<0>(units[r], blocks), in));
     }
 
     template <class Rows, class Products>
@@ -200,16 +223,14 @@ struct QuadProductsFor {
             in = in.quad(Rows::kUnitQuads);
         }
         if constexpr (Rows::kUnitQuads == 1)
-            if (left > 0)
-                for (int r = 0; r < kTokenRows; ++r)
-                    acc[r] = in_order<S>(S::add(acc[r], last_terms<Rows, Products>(units[r], int(left), in)));
+            if (left > 0) add_last_terms<Rows, Products>(units, int(left), in, acc);
         for (int r = 0; r < kTokenRows; ++r) a.out[token * a.out_stride + rows[r]] = sum4(acc[r]);
     }
 
     // Rows that are multiplied at once are far apart: each is followed by the one that is next in its stream. The last
     // ones of an odd number are multiplied twice.
     template <class Rows, class Products>
-    static void by_twos(const MatmulArgs& a, int64_t begin, int64_t end) {
+    static void by_twos(const MatmulArgs a, int64_t begin, int64_t end) {
         const int64_t apart = (end - begin) / kTokenRows, first_end = end - (kTokenRows - 1) * apart;
         for (int64_t r = begin; r < first_end; ++r) {
             int64_t rows[kTokenRows];

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "engine/formats/hadamard.h"
@@ -387,67 +388,124 @@ struct TileKernelsFor {
     // Queries that share what is looked up, at most: their sums stay in registers.
     static constexpr int kFew = kPanelTokens <= 4 ? kPanelTokens - 1 : 4;
 
-    // 32 columns of a row of bytes; values of 4 bits lie 16 to a page.
-    template <int kBits, TileSide kSide>
-    [[gnu::always_inline]] static Bytes32 load_columns(const TileView& tile, int cols, int group, int row, int column) {
-        if constexpr (kSide == TileSide::keys) {
-            const Strip strip = strip_of_keys<kBits>(tile, cols, group, column);
-            return S::load_bytes32(strip.codes + row * strip.step);
-        } else {
-            const Strip strip = strip_of_values<kBits>(tile, group, column);
-            const uint8_t* first = strip.codes + row * strip.step;
-            if constexpr (kBits != 4) return S::load_bytes32(first);
-            const Strip other = strip_of_values<kBits>(tile, group, column + 16);
-            return S::join(S::load_bytes(first), S::load_bytes(other.codes + row * other.step));
-        }
+    // How many columns a step takes: as many as one instruction multiplies, where a backend says so.
+    static constexpr int kDotColumns = [] {
+        if constexpr (requires { S::kDotColumns; })
+            return S::kDotColumns;
+        else
+            return 32;
+    }();
+    using Columns = std::conditional_t<kDotColumns == 16, Bytes, Bytes32>;
+    using ColumnWeights = std::conditional_t<kDotColumns == 16, Bytes, Weights32>;
+
+    static Columns load_columns(const uint8_t* p) {
+        if constexpr (kDotColumns == 16)
+            return S::load_bytes(p);
+        else
+            return S::load_bytes32(p);
     }
-    template <int kBits, TileSide kSide>
-    [[gnu::always_inline]] static Bytes32 load_middle(const TileView& tile, int cols, int group, int column) {
-        return S::load_bytes32((kSide == TileSide::keys ? strip_of_keys<kBits>(tile, cols, group, column)
-                                                        : strip_of_values<kBits>(tile, group, column))
-                                   .middle);
+    static ColumnWeights weights_of(Bytes table, Columns codes) {
+        if constexpr (kDotColumns == 16)
+            return S::look_up(table, codes);
+        else
+            return S::look_up_weights(table, codes);
     }
-    // Two rows of 32 columns, of the four from `row` on: the first or the second two.
-    template <int kBits, TileSide kSide, int kPair>
-    [[gnu::always_inline]] static void look_up_pair(const TileView& tile, int cols, int row, int column, Bytes table,
-                                                    Weights32& even, Weights32& odd) {
-        const int group = row / 8, upper = row / 4 % 2;
-        if constexpr (kBits == 8) {
-            even = S::weights(load_columns<kBits, kSide>(tile, cols, group, 4 * upper + 2 * kPair, column));
-            odd = S::weights(load_columns<kBits, kSide>(tile, cols, group, 4 * upper + 2 * kPair + 1, column));
-        } else if constexpr (kBits == 4) {
-            const Bytes32 codes = load_columns<kBits, kSide>(tile, cols, group, 2 * upper + kPair, column);
-            even = S::look_up_weights(table, S::template field<0>(codes, 15));
-            odd = S::look_up_weights(table, S::template field<4>(codes, 15));
-        } else {
-            constexpr int kRow = 2 * kPair, kAt = 2 * kRow;
-            const Bytes32 high = load_columns<kBits, kSide>(tile, cols, group, upper, column);
-            if constexpr (kBits == 2) {
-                even = S::look_up_weights(table, S::template field<kAt>(high, 3));
-                odd = S::look_up_weights(table, S::template field<kAt + 2>(high, 3));
+    static ColumnWeights weights_of(Columns levels) {
+        if constexpr (kDotColumns == 16)
+            return levels;
+        else
+            return S::weights(levels);
+    }
+    // x: 32 activations, of which the weights are those from kFirst on.
+    template <class Products, bool kPositive, int kFirst>
+    [[gnu::always_inline]] static DotSum add_dot(DotSum acc, ColumnWeights w, const Activation* x) {
+        if constexpr (kDotColumns == 16)
+            return Products::template dot_add<kPositive, kFirst>(acc, w, x);
+        else
+            return Products::template dot_add<kPositive>(acc, w, x);
+    }
+
+    // How many rows share a byte, and with it how many rows (of keys) or columns (of values) a page has.
+    template <int kBits>
+    static constexpr int kByteRows = kBits == 8 ? 1 : kBits == 4 ? 2 : 4;
+    template <int kBits>
+    static constexpr int kPageSpan = 8 * kByteRows<kBits>;
+    // The bytes of four rows of a tile, from `row` on.
+    template <int kBits, TileSide kSide>
+    struct FourRows {
+        const TileView& tile;
+        int cols, row;
+
+        // Those of columns from `column` on, i rows of bytes further.
+        Columns codes(int column, int i) const {
+            constexpr int kSpan = kPageSpan<kBits>;
+            if constexpr (kSide == TileSide::keys) {
+                return load_columns(tile.pages[row / kSpan] + (row % kSpan / kByteRows<kBits> + i) * cols + column);
             } else {
-                Bytes32 middle = load_middle<kBits, kSide>(tile, cols, group, column);
-                if (upper) middle = S::template field<4>(middle, 15);
-                even = S::look_up_weights(
-                    table, S::add(S::template field<kAt - 1>(high, 6), S::template field<kRow>(middle, 1)));
-                odd = S::look_up_weights(
-                    table, S::add(S::template field<kAt + 1>(high, 6), S::template field<kRow + 1>(middle, 1)));
+                const auto at = [&](int c) {
+                    return tile.pages[c / kSpan] + (row / kByteRows<kBits> + i) * kSpan + c % kSpan;
+                };
+                if constexpr (kSpan < kDotColumns)
+                    return S::join(S::load_bytes(at(column)), S::load_bytes(at(column + kSpan)));
+                else
+                    return load_columns(at(column));
             }
         }
-    }
+        // Bit k is of row k of this half of the eight.
+        Columns middle(int column) const {
+            const Columns bits = load_columns(tile.pages[2] + row / 8 * cols + column);
+            return row % 8 == 0 ? bits : S::template field<4>(bits, 15);
+        }
+        // The first or the second two rows.
+        template <int kPair>
+        [[gnu::always_inline]] void look_up(Bytes table, int column, ColumnWeights& even, ColumnWeights& odd) const {
+            if constexpr (kBits == 8) {
+                even = weights_of(codes(column, 2 * kPair));
+                odd = weights_of(codes(column, 2 * kPair + 1));
+            } else if constexpr (kBits == 4) {
+                const Columns both = codes(column, kPair);
+                even = weights_of(table, S::template field<0>(both, 15));
+                odd = weights_of(table, S::template field<4>(both, 15));
+            } else {
+                constexpr int kRow = 2 * kPair, kAt = 2 * kRow;
+                const Columns high = codes(column, 0);
+                if constexpr (kBits == 2) {
+                    even = weights_of(table, S::template field<kAt>(high, 3));
+                    odd = weights_of(table, S::template field<kAt + 2>(high, 3));
+                } else {
+                    const Columns bits = middle(column);
+                    even = weights_of(table,
+                                      S::add(S::template field<kAt - 1>(high, 6), S::template field<kRow>(bits, 1)));
+                    odd = weights_of(
+                        table, S::add(S::template field<kAt + 1>(high, 6), S::template field<kRow + 1>(bits, 1)));
+                }
+            }
+        }
+    };
     template <class Products, int kBits, TileSide kSide, int kPair, int n>
-    [[gnu::always_inline]] static void add_pair(const TileView& tile, int cols, int row, Bytes table,
+    [[gnu::always_inline]] static void add_pair(const FourRows<kBits, kSide>& rows, Bytes table,
                                                 const Activation* queries, const DotSum* start, DotSum (&sums)[n][4]) {
+        const int cols = rows.cols;
         constexpr bool kPositive = kSide == TileSide::values;
         DotSum even[n], odd[n];
-        for (int i = 0; i < n; ++i) even[i] = odd[i] = start[i];
+        const Activation* x[n];
+        for (int i = 0; i < n; ++i) {
+            even[i] = odd[i] = start[i];
+            x[i] = queries + i * cols;
+        }
         for (int c = 0; c < cols; c += 32) {
-            Weights32 even_row, odd_row;
-            look_up_pair<kBits, kSide, kPair>(tile, cols, row, c, table, even_row, odd_row);
-            for (int i = 0; i < n; ++i) {
-                even[i] = Products::template dot_add<kPositive>(even[i], even_row, queries + i * cols + c);
-                odd[i] = Products::template dot_add<kPositive>(odd[i], odd_row, queries + i * cols + c);
-            }
+            unrolled<32 / kDotColumns>([&](auto part) {
+                constexpr int kFirst = part * kDotColumns;
+                ColumnWeights even_row, odd_row;
+                rows.template look_up<kPair>(table, c + kFirst, even_row, odd_row);
+                for (int i = 0; i < n; ++i) {
+                    const DotSum first = add_dot<Products, kPositive, kFirst>(even[i], even_row, x[i]);
+                    const DotSum second = add_dot<Products, kPositive, kFirst>(odd[i], odd_row, x[i]);
+                    even[i] = in_order<S>(first);
+                    odd[i] = in_order<S>(second);
+                }
+            });
+            for (int i = 0; i < n; ++i) x[i] += 32;
         }
         for (int i = 0; i < n; ++i) {
             sums[i][2 * kPair] = even[i];
@@ -459,7 +517,8 @@ struct TileKernelsFor {
     template <class Products, int kBits, TileSide kSide, int n>
     static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
                          float* dots) {
-        if (kSide == TileSide::values) cols = kTilePositions;  // said again, as a constant
+        if (kSide == TileSide::values && kBits == 4) cols = kTilePositions;  // said again, as a constant
+        const TileView pages = tile;                           // which no call can change
         const Bytes table = S::weight_table(S::load_bytes(levels));
         DotSum start[n];
         for (int i = 0; i < n; ++i) {
@@ -470,8 +529,9 @@ struct TileKernelsFor {
         }
         for (int row = 0; row < rows; row += 4) {
             DotSum sums[n][4];
-            add_pair<Products, kBits, kSide, 0, n>(tile, cols, row, table, queries, start, sums);
-            add_pair<Products, kBits, kSide, 1, n>(tile, cols, row, table, queries, start, sums);
+            const FourRows<kBits, kSide> four{pages, cols, row};
+            add_pair<Products, kBits, kSide, 0, n>(four, table, queries, start, sums);
+            add_pair<Products, kBits, kSide, 1, n>(four, table, queries, start, sums);
             for (int i = 0; i < n; ++i)
                 S::store4(dots + i * rows + row, S::sums(sums[i][0], sums[i][1], sums[i][2], sums[i][3]));
         }
@@ -533,13 +593,14 @@ struct TileKernelsFor {
         if (n < kPanelTokens) {
             float dots[kPanelTokens * kTilePositions];
             some_dots<kBits, TileSide::keys>(keys, kTilePositions, padded, levels.table, queries, n, dots);
+            // Pointers move along: WebAssembly compilers make better addresses of that.
+            const float* dot = dots;
             for (int i = 0; i < n; ++i) {
                 const Float4 unit = S::splat4(query_scales[i] * levels.unit), offset = S::splat4(mean[i]);
-                for (int r = 0; r < kTilePositions; r += 4) {
-                    const Float4 unit_of_rows = S::mul(S::load4(row_scales + r), unit);
-                    const Float4 coded = S::mul(S::load4(dots + i * kTilePositions + r), unit_of_rows);
-                    S::store4(scores + i * stride + r, S::add(coded, offset));
-                }
+                const float* row_scale = row_scales;
+                float* score = scores + i * stride;
+                for (int r = 0; r < kTilePositions; r += 4, dot += 4, row_scale += 4, score += 4)
+                    S::store4(score, S::add(S::mul(S::load4(dot), S::mul(S::load4(row_scale), unit)), offset));
             }
             return;
         }
@@ -626,12 +687,14 @@ struct TileKernelsFor {
         if (few) {
             float dots[kPanelTokens * kMaxTileHeadDim];
             some_dots<kBits, TileSide::values>(values, head_dim, kTilePositions, levels.table, w.q[0], n, dots);
+            const float* dot = dots;
             for (int i = 0; i < n; ++i) {
                 const Float4 unit = S::splat4(w.scale[i] * levels.unit), mean_unit = S::splat4(w.sum[i] * mean_scale);
-                for (int d = 0; d < head_dim; d += 4) {
-                    float* at = out + i * out_stride + d;
-                    const Float4 coded = S::add(S::load4(at), S::mul(S::load4(dots + i * head_dim + d), unit));
-                    S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(mean + d))));
+                const float* offset = mean;
+                float* at = out + i * out_stride;
+                for (int d = 0; d < head_dim; d += 4, dot += 4, offset += 4, at += 4) {
+                    const Float4 coded = S::add(S::load4(at), S::mul(S::load4(dot), unit));
+                    S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(offset))));
                 }
             }
             return;

@@ -24,6 +24,7 @@ inline const bool kRelaxedDotIsOfPairs = [] {
 
 struct WasmRelaxed : Wasm128 {
     static constexpr const char* kName = "wasm-relaxed";
+    static constexpr int kDotColumns = 16;  // of a step of dots with few queries
 
     // 32 activations take 128 bytes; the sums start dot products.
     struct Activation {
@@ -36,7 +37,8 @@ struct WasmRelaxed : Wasm128 {
         int32_t negative[3];  // sums of the magnitudes where x < 0: among the first 16, the last 16, all
         // Less the sums of x, likewise; those of columns 0, 1, 4, 5, 8 … apart from those of columns 2, 3, 6, 7, …
         int16_t pairs[3][2];
-        int32_t unused[2];
+        float scale;  // where panels have it at hand
+        int32_t unused;
     };
     static_assert(sizeof(Block) == 32 * sizeof(Activation));
     struct Weights32 {
@@ -64,6 +66,11 @@ struct WasmRelaxed : Wasm128 {
         }
         block.negative[2] = block.negative[0] + block.negative[1];
         wasm_v128_store32_lane(block.pairs[2], wasm_i16x8_add(fours[0], fours[1]), 0);
+    }
+    static void keep_scale(Activation* x, float scale) { reinterpret_cast<Block*>(x)->scale = scale; }
+    static PanelF32 kept_scale(const Activation* x) {
+        const v128_t scale = wasm_v128_load32_splat(&block_of(x).scale);
+        return {scale, scale};
     }
     static void quantise_positive32(const float* x, float scale, Activation* out) {
         v128_t wide[4];
@@ -98,6 +105,13 @@ struct WasmRelaxed : Wasm128 {
         if (!kPositive) w = turn(w, b);
         return {
             relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), relaxed_dot(w.lo, wasm_v128_load(b.magnitude), acc.v))};
+    }
+    // Of columns kFirst to kFirst + 15 alone.
+    template <bool kPositive, int kFirst>
+    static DotSum dot_add(DotSum acc, Bytes w, const Activation* x) {
+        const Block& b = block_of(x);
+        const v128_t turned = kPositive ? w.v : wasm_v128_xor(w.v, wasm_v128_load(b.mask + kFirst));
+        return {relaxed_dot(turned, wasm_v128_load(b.magnitude + kFirst), acc.v)};
     }
     static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return {a.lo, a.hi}; }
@@ -207,10 +221,14 @@ protected:
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t)
             acc[t].lo = acc[t].hi = lanes_of<kFirst, kColumns>(block_of(x + t * stride).negative);
-        for_columns<kTokens, kFirst, kColumns, 1>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+        for_columns<kTokens, kFirst, kColumns, kColumns / 4>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
             const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
-            acc[t].lo = wasm_i32x4_add(acc[t].lo, widened(relaxed_dot_pairs(wasm_v128_xor(lo, mask), magnitude), ones));
-            acc[t].hi = wasm_i32x4_add(acc[t].hi, widened(relaxed_dot_pairs(wasm_v128_xor(hi, mask), magnitude), ones));
+            const auto add = [&](v128_t sums, v128_t codes) {
+                const v128_t pairs = relaxed_dot_pairs(wasm_v128_xor(codes, mask), magnitude);
+                return ::in_order(wasm_i32x4_add(sums, widened(pairs, ones)));
+            };
+            acc[t].lo = add(acc[t].lo, lo);
+            acc[t].hi = add(acc[t].hi, hi);
         });
         for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
     }
@@ -229,10 +247,10 @@ protected:
         const auto sums = [&](int t) { return lanes_of<kFirst, kColumns>(block_of(x + t * stride).pairs); };
         for (int t = 0; t < kTokens; ++t)
             acc[t].lo = acc[t].hi = kMiddle == 0 ? wasm_i32x4_splat(0) : wasm_i16x8_shl(sums(t), log2(kMiddle));
-        for_columns<kTokens, kFirst, kColumns, 2>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+        for_columns<kTokens, kFirst, kColumns, kColumns / 4>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
             const v128_t four = wasm_v128_load32_splat(at.x);
-            acc[t].lo = wasm_i16x8_add(acc[t].lo, relaxed_dot_pairs(four, lo));
-            acc[t].hi = wasm_i16x8_add(acc[t].hi, relaxed_dot_pairs(four, hi));
+            acc[t].lo = ::in_order(wasm_i16x8_add(acc[t].lo, relaxed_dot_pairs(four, lo)));
+            acc[t].hi = ::in_order(wasm_i16x8_add(acc[t].hi, relaxed_dot_pairs(four, hi)));
         });
         const v128_t ones = wasm_constants::kOnes;
         for (int t = 0; t < kTokens; ++t) {
@@ -251,25 +269,28 @@ protected:
     static v128_t widened(v128_t shorts, v128_t ones) { return wasm_i32x4_dot_i16x8(shorts, ones); }
 
     // step(token, lo, hi, from): rows 0-3 and 4-7 of four columns, and the token's block moved to where they begin.
-    // kSteps at a time: as many as find room in the 15 registers that V8 gives. Pointers move along, because V8 makes
-    // better addresses of them than of a counter.
+    // kSteps at a time. Pointers move along, because V8 makes better addresses of them than of a counter.
     template <int kTokens, int kFirst, int kColumns, int kSteps, class Step>
     [[gnu::always_inline]] static void for_columns(const PanelBlock& w, const Activation* x, int64_t stride,
                                                    Step&& step) {
         const uint8_t* panel = w.bytes + kFirst * kPanelRows;
-        const uint8_t* const end = panel + kColumns * kPanelRows;
         const uint8_t* at[kTokens];
         for (int t = 0; t < kTokens; ++t) at[t] = reinterpret_cast<const uint8_t*>(x + t * stride) + kFirst;
+        const auto steps = [&] {
+#pragma clang loop unroll(full)
+            for (int c = 0; c < 4 * kSteps; c += 4) {
+                const v128_t lo = wasm_v128_load(panel + c * kPanelRows),
+                             hi = wasm_v128_load(panel + c * kPanelRows + 16);
+                for (int t = 0; t < kTokens; ++t) step(t, lo, hi, *reinterpret_cast<const Block*>(at[t] + c));
+            }
+        };
+        if constexpr (4 * kSteps == kColumns) return steps();
+        const uint8_t* const end = panel + kColumns * kPanelRows;
 #pragma clang loop unroll(disable)
         do {
-#pragma clang loop unroll(full)
-            for (int i = 0; i < kSteps; ++i, panel += 4 * kPanelRows) {
-                const v128_t lo = wasm_v128_load(panel), hi = wasm_v128_load(panel + 16);
-                for (int t = 0; t < kTokens; ++t) {
-                    step(t, lo, hi, *reinterpret_cast<const Block*>(at[t]));
-                    at[t] += 4;
-                }
-            }
+            steps();
+            for (int t = 0; t < kTokens; ++t) at[t] += 4 * kSteps;
+            panel += 4 * kSteps * kPanelRows;
         } while (panel < end);
     }
     static constexpr uint32_t log2(int x) { return uint32_t(std::countr_zero(unsigned(x))); }
@@ -350,6 +371,13 @@ struct WasmRelaxedOfPairs : WasmRelaxed {
         const v128_t low = widened(relaxed_dot_pairs(w.lo, wasm_v128_load(b.magnitude)), ones);
         const v128_t high = widened(relaxed_dot_pairs(w.hi, wasm_v128_load(b.magnitude + 16)), ones);
         return {wasm_i32x4_add(wasm_i32x4_add(acc.v, low), high)};
+    }
+    template <bool kPositive, int kFirst>
+    static DotSum dot_add(DotSum acc, Bytes w, const Activation* x) {
+        const Block& b = block_of(x);
+        const v128_t turned = kPositive ? w.v : wasm_v128_xor(w.v, wasm_v128_load(b.mask + kFirst));
+        const v128_t pairs = relaxed_dot_pairs(turned, wasm_v128_load(b.magnitude + kFirst));
+        return {wasm_i32x4_add(acc.v, widened(pairs, wasm_constants::kOnes))};
     }
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,
