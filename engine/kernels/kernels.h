@@ -25,7 +25,7 @@ struct MatmulArgs {
     const uint8_t* weights;  // (n_rows, cols) in the type's own blocks
     int64_t cols;
     const float* x;           // (n_tokens, cols)
-    const void* x_quantised;  // (n_tokens, cols) of the backend's Activation
+    const void* x_quantised;  // (n_tokens, cols) of the backend's Activation, as quantise_row wrote them
     const float* x_scales;    // (n_tokens, cols / 32)
     int n_tokens;
     float* out;  // (n_tokens, out_stride)

@@ -427,7 +427,9 @@ struct TileKernelsFor {
 
     // How many rows share a byte, and with it how many rows (of keys) or columns (of values) a page has.
     template <int kBits>
-    static constexpr int kByteRows = kBits == 8 ? 1 : kBits == 4 ? 2 : 4;
+    static constexpr int kByteRows = kBits == 8   ? 1
+                                     : kBits == 4 ? 2
+                                                  : 4;
     template <int kBits>
     static constexpr int kPageSpan = 8 * kByteRows<kBits>;
     // The bytes of four rows of a tile, from `row` on.
@@ -476,8 +478,8 @@ struct TileKernelsFor {
                     const Columns bits = middle(column);
                     even = weights_of(table,
                                       S::add(S::template field<kAt - 1>(high, 6), S::template field<kRow>(bits, 1)));
-                    odd = weights_of(
-                        table, S::add(S::template field<kAt + 1>(high, 6), S::template field<kRow + 1>(bits, 1)));
+                    odd = weights_of(table,
+                                     S::add(S::template field<kAt + 1>(high, 6), S::template field<kRow + 1>(bits, 1)));
                 }
             }
         }
@@ -518,7 +520,7 @@ struct TileKernelsFor {
     static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
                          float* dots) {
         if (kSide == TileSide::values && kBits == 4) cols = kTilePositions;  // said again, as a constant
-        const TileView pages = tile;                           // which no call can change
+        const TileView pages = tile;                                         // which no call can change
         const Bytes table = S::weight_table(S::load_bytes(levels));
         DotSum start[n];
         for (int i = 0; i < n; ++i) {
@@ -646,6 +648,7 @@ struct TileKernelsFor {
         float scale[kQueries];  // of q
         float sum[kQueries];    // of the weights of rows that are not masked
     };
+    // present: 1 for each row, or 0 where it is masked; nullptr: none is.
     static void quantise_weights(const float* weights, const float* row_scales, const float* present, int query,
                                  bool few, RowWeights& out) {
         float scaled[kTilePositions];
@@ -654,7 +657,7 @@ struct TileKernelsFor {
             const F32 w = S::load(weights + p), product = S::mul(w, S::load(row_scales + p));
             S::store(scaled + p, product);
             largest = S::max(largest, product);
-            sum = S::mul_add(w, S::load(present + p), sum);
+            sum = S::add(sum, present ? S::mul(w, S::load(present + p)) : w);
         }
         const float top = S::largest(largest), inverse = top > 0 ? 127.0f / top : 0.0f;
         for (int p = 0; p < kTilePositions; p += 32)
@@ -673,8 +676,8 @@ struct TileKernelsFor {
         const float mean_scale = tile_mean_scale(values.header, head_dim);
         float row_scales[kTilePositions], present[kTilePositions], mean[kMaxTileHeadDim];
         tile_scales(values.header, head_dim, row_scales);
-        std::fill_n(present, kTilePositions, 1.0f);
-        if (has_masked_rows(values.header))
+        const bool masked = has_masked_rows(values.header);
+        if (masked)
             for (int p = 0; p < kTilePositions; ++p) present[p] = values.header[p] == 0 ? 0.0f : 1.0f;
         const int8_t* mean_levels = reinterpret_cast<const int8_t*>(values.header + kTilePositions);
         int c = 0;
@@ -682,7 +685,8 @@ struct TileKernelsFor {
         for (; c < head_dim; ++c) mean[c] = float(mean_levels[c]);
         RowWeights w;
         const bool few = n < kPanelTokens;
-        for (int i = 0; i < n; ++i) quantise_weights(weights + i * stride, row_scales, present, i, few, w);
+        for (int i = 0; i < n; ++i)
+            quantise_weights(weights + i * stride, row_scales, masked ? present : nullptr, i, few, w);
 
         if (few) {
             float dots[kPanelTokens * kMaxTileHeadDim];

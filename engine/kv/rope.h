@@ -8,6 +8,7 @@
 // stored has to change. (Chunk-local distances: arXiv 2402.17463 does it with two kinds of positions; this is the
 // simplest form that measured best, see docs/quality.md.)
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -42,9 +43,12 @@ public:
     uint64_t bytes() const;
 
 private:
+    // (rows, row_size()): for each pair, or, where pairs are neighbours, for each value what it and the other one are
+    // multiplied by.
     struct Table {
-        std::vector<float> cos, sin;  // (rows, pairs)
+        std::vector<float> cos, sin;
     };
+    size_t row_size() const { return options_.frequencies.size() * (options_.pairs == RopePairs::neighbours ? 2 : 1); }
     void add_row(Table& table, double angle_positions, double magnitude = 1) const;
     void turn(const Table& table, int64_t row, const float* x, float* out) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engine/base/math.h"
 
@@ -84,29 +85,48 @@ void Sampler::accept(int token) {
     if (recent_.size() > size_t(options_.repeat_last_n)) recent_.pop_front();
 }
 
-int Sampler::sample(std::span<const float> logits) {
-    CHECK(!logits.empty());
-    candidates_.clear();
-    for (size_t i = 0; i < logits.size(); ++i) {
-        const float logit = logits[i];
-        candidates_.emplace_back(std::isfinite(logit) ? logit : -1e30f, int(i));
-    }
+// The same logits, or a copy in which recent tokens are less likely.
+std::span<const float> Sampler::penalised(std::span<const float> logits) {
+    if (recent_.empty()) return logits;
+    penalised_.assign(logits.begin(), logits.end());
     std::vector<int> seen(recent_.begin(), recent_.end());
     std::sort(seen.begin(), seen.end());
     seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
     for (const int token : seen) {
-        if (token < 0 || size_t(token) >= candidates_.size()) continue;
-        float& logit = candidates_[size_t(token)].first;
+        if (token < 0 || size_t(token) >= penalised_.size()) continue;
+        float& logit = penalised_[size_t(token)];
         logit = logit > 0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
     }
-    if (options_.temperature == 0) return std::min_element(candidates_.begin(), candidates_.end(), likelier)->second;
+    return penalised_;
+}
 
-    // Only what a filter may keep is sorted: the whole vocabulary only when top_k is off.
+// The `most` likeliest in order; none only if no logit is finite. Vocabularies are large, so a logit is compared once
+// with the least likely of those found so far, and rarely more.
+void Sampler::find_candidates(std::span<const float> logits, size_t most) {
+    candidates_.clear();
+    float least = -std::numeric_limits<float>::infinity();
+    for (size_t i = 0; i < logits.size(); ++i) {
+        const float logit = logits[i];
+        if (!(logit > least) || !std::isfinite(logit)) continue;
+        if (candidates_.size() == most) {
+            std::pop_heap(candidates_.begin(), candidates_.end(), likelier);
+            candidates_.pop_back();
+        }
+        candidates_.emplace_back(logit, int(i));
+        std::push_heap(candidates_.begin(), candidates_.end(), likelier);
+        if (candidates_.size() == most) least = candidates_.front().first;
+    }
+    std::sort_heap(candidates_.begin(), candidates_.end(), likelier);
+}
+
+int Sampler::sample(std::span<const float> logits) {
+    CHECK(!logits.empty());
+    const size_t top_k = options_.top_k > 0 ? std::min(size_t(options_.top_k), logits.size()) : logits.size();
+    find_candidates(penalised(logits), options_.temperature == 0 ? 1 : top_k);
+    if (candidates_.empty()) return 0;
+    if (options_.temperature == 0) return candidates_[0].second;
+
     size_t kept = candidates_.size();
-    if (options_.top_k > 0) kept = std::min(kept, size_t(options_.top_k));
-    std::partial_sort(candidates_.begin(), candidates_.begin() + std::ptrdiff_t(kept), candidates_.end(), likelier);
-    candidates_.resize(kept);
-
     const float top = candidates_[0].first;
     double total = 0;
     for (auto& [weight, id] : candidates_) {

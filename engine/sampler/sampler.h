@@ -38,9 +38,13 @@ public:
 
 private:
     explicit Sampler(const SamplerOptions& options);
+    std::span<const float> penalised(std::span<const float> logits);
+    void find_candidates(std::span<const float> logits, size_t most);
+
     SamplerOptions options_;
     std::array<uint64_t, 4> random_{};
     std::deque<int> recent_;
+    std::vector<float> penalised_;                   // scratch
     std::vector<std::pair<float, int>> candidates_;  // scratch
 };
 

@@ -13,8 +13,9 @@
 // What only some backends have, and the functions below do for all: with_products(fn), where only a run shows which of
 // two ways to multiply is faster, calls fn with a type whose dot, dot_unsigned, dot_start, dot_add and panel_dots to
 // use; constant and constant4, a constant of an inner loop, where compilers make little of one; quantise_positive32,
-// where less than quantise32 will do; in_order, where compilers order an inner loop badly. What QuadProductsFor uses
-// where it is there: grouped_dots, and nibble_dots of two rows.
+// where less than quantise32 will do; in_order, where compilers order an inner loop badly. What others use where it is
+// there: QuadProductsFor grouped_dots, and nibble_dots of two rows; PanelProductsFor keep_scale and kept_scale, a place
+// for 32 activations' scale beside them; TileKernelsFor kDotColumns and a dot_add of as many columns.
 #pragma once
 #include <concepts>
 #include <cstdint>

@@ -221,15 +221,16 @@ protected:
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t)
             acc[t].lo = acc[t].hi = lanes_of<kFirst, kColumns>(block_of(x + t * stride).negative);
-        for_columns<kTokens, kFirst, kColumns, kColumns / 4>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
-            const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
-            const auto add = [&](v128_t sums, v128_t codes) {
-                const v128_t pairs = relaxed_dot_pairs(wasm_v128_xor(codes, mask), magnitude);
-                return ::in_order(wasm_i32x4_add(sums, widened(pairs, ones)));
-            };
-            acc[t].lo = add(acc[t].lo, lo);
-            acc[t].hi = add(acc[t].hi, hi);
-        });
+        for_columns<kTokens, kFirst, kColumns, kColumns / 4>(
+            w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+                const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
+                const auto add = [&](v128_t sums, v128_t codes) {
+                    const v128_t pairs = relaxed_dot_pairs(wasm_v128_xor(codes, mask), magnitude);
+                    return ::in_order(wasm_i32x4_add(sums, widened(pairs, ones)));
+                };
+                acc[t].lo = add(acc[t].lo, lo);
+                acc[t].hi = add(acc[t].hi, hi);
+            });
         for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
     }
 
@@ -247,11 +248,12 @@ protected:
         const auto sums = [&](int t) { return lanes_of<kFirst, kColumns>(block_of(x + t * stride).pairs); };
         for (int t = 0; t < kTokens; ++t)
             acc[t].lo = acc[t].hi = kMiddle == 0 ? wasm_i32x4_splat(0) : wasm_i16x8_shl(sums(t), log2(kMiddle));
-        for_columns<kTokens, kFirst, kColumns, kColumns / 4>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
-            const v128_t four = wasm_v128_load32_splat(at.x);
-            acc[t].lo = ::in_order(wasm_i16x8_add(acc[t].lo, relaxed_dot_pairs(four, lo)));
-            acc[t].hi = ::in_order(wasm_i16x8_add(acc[t].hi, relaxed_dot_pairs(four, hi)));
-        });
+        for_columns<kTokens, kFirst, kColumns, kColumns / 4>(
+            w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+                const v128_t four = wasm_v128_load32_splat(at.x);
+                acc[t].lo = ::in_order(wasm_i16x8_add(acc[t].lo, relaxed_dot_pairs(four, lo)));
+                acc[t].hi = ::in_order(wasm_i16x8_add(acc[t].hi, relaxed_dot_pairs(four, hi)));
+            });
         const v128_t ones = wasm_constants::kOnes;
         for (int t = 0; t < kTokens; ++t) {
             dots[t] = {widened(acc[t].lo, ones), widened(acc[t].hi, ones)};

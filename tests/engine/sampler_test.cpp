@@ -86,6 +86,17 @@ TEST(Sampler, TopKKeepsTheKLikeliest) {
     }
 }
 
+TEST(Sampler, TopKKeepsTheLowestIdsAmongEqualsOfALargeVocabulary) {
+    std::vector<float> logits(10000);
+    for (size_t i = 0; i < logits.size(); ++i) logits[i] = float(i * 7919 % 100);  // 99 a hundred times
+    std::vector<int> likeliest;
+    for (size_t i = 0; likeliest.size() < 3; ++i)
+        if (logits[i] == 99) likeliest.push_back(int(i));
+    SamplerOptions options = plain();
+    options.top_k = 3;
+    EXPECT_EQ(choices(options, logits), std::set<int>(likeliest.begin(), likeliest.end()));
+}
+
 TEST(Sampler, TopPKeepsTheSmallestSetWithThatProbability) {
     const auto logits = logs({.1, .4, .2, .3});
     for (const auto& [p, expected] : std::map<float, std::set<int>>{

@@ -43,6 +43,7 @@ const mostThreads = 8; // by default: beyond this, memory bandwidth and not comp
 const firstPace = { tokens: 32, layers: 1 };
 const mostTokens = 64;
 const stepMs = 120; // how long some layers of a batch should take, so that Stop works within 200 ms
+const unheardMs = 16; // how long an answer is written before messages are let in: a pause costs a tenth of a millisecond
 const header = { first: 4 * 2 ** 20, most: 64 * 2 ** 20 }; // bytes of a file to look for its header in
 const guardStepMs = 60; // of one step of the guard: how long a person may have to wait for it
 const tokensPerPanel = 8; // from so many on the kernels multiply them together
@@ -395,8 +396,11 @@ class InProcessEngine implements Engine {
     let firstTokenMs = 0;
     let reason: StopReason | 'none' = 'none';
     try {
-      while (reason === 'none') {
-        await pause();
+      for (let heard = Number.NEGATIVE_INFINITY; reason === 'none'; ) {
+        if (performance.now() - heard >= unheardMs) {
+          await pause();
+          heard = performance.now();
+        }
         if (signal?.aborted) {
           reason = 'aborted';
           break;
