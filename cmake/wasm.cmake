@@ -28,7 +28,7 @@ set_property(GLOBAL PROPERTY RULE_LAUNCH_LINK "${CMAKE_COMMAND} -E env \"PATH=${
 engine_library(engine ${thread_options})
 # What is not part of a token's way is made small: everybody downloads it, and nobody waits for it.
 set(small_sources ${engine_sources})
-list(FILTER small_sources INCLUDE REGEX "engine/(gguf|tokenizer|eval|formats|kv/(kv|tile|tier|row)_|model|[a-z_]+\\.cpp)")
+list(FILTER small_sources INCLUDE REGEX "engine/(gguf|tokenizer|eval|formats|kv/(kv_|tile_|tier_|row_|attention_rows)|kernels/(signature|kernels)|sampler|base|model|[a-z_]+\\.cpp)")
 list(FILTER small_sources EXCLUDE REGEX "(formats/tile|model/transformer)\\.cpp")
 set_property(SOURCE ${small_sources} wasm/bindings.cpp APPEND PROPERTY COMPILE_OPTIONS -Os)
 
