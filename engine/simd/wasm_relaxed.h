@@ -221,16 +221,15 @@ protected:
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t)
             acc[t].lo = acc[t].hi = lanes_of<kFirst, kColumns>(block_of(x + t * stride).negative);
-        for_columns<kTokens, kFirst, kColumns, kColumns / 4>(
-            w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
-                const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
-                const auto add = [&](v128_t sums, v128_t codes) {
-                    const v128_t pairs = relaxed_dot_pairs(wasm_v128_xor(codes, mask), magnitude);
-                    return ::in_order(wasm_i32x4_add(sums, widened(pairs, ones)));
-                };
-                acc[t].lo = add(acc[t].lo, lo);
-                acc[t].hi = add(acc[t].hi, hi);
-            });
+        for_columns<kTokens, kFirst, kColumns, 1>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+            const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
+            const auto add = [&](v128_t sums, v128_t codes) {
+                const v128_t pairs = relaxed_dot_pairs(wasm_v128_xor(codes, mask), magnitude);
+                return ::in_order(wasm_i32x4_add(sums, widened(pairs, ones)));
+            };
+            acc[t].lo = add(acc[t].lo, lo);
+            acc[t].hi = add(acc[t].hi, hi);
+        });
         for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
     }
 
@@ -242,18 +241,18 @@ protected:
                                                              PanelInts* dots) {
         constexpr int kHighest = kCodes == Codes::nibbles ? 15 : kCodes == Codes::upto_31 ? 31 : 63;
         constexpr auto fits = [](int magnitude) { return magnitude * 127 * (kColumns / 2) < 1 << 15; };
+        constexpr int kSteps = kCodes == Codes::nibbles && kColumns == 32 ? 8 : 2;  // what is rarer is kept small
         constexpr int kMiddle = kOffset != 0 || fits(kHighest) ? kOffset : (kHighest + 1) / 2;
         static_assert(fits(kMiddle) && fits(kHighest - kMiddle));
         PanelInts acc[kTokens];
         const auto sums = [&](int t) { return lanes_of<kFirst, kColumns>(block_of(x + t * stride).pairs); };
         for (int t = 0; t < kTokens; ++t)
             acc[t].lo = acc[t].hi = kMiddle == 0 ? wasm_i32x4_splat(0) : wasm_i16x8_shl(sums(t), log2(kMiddle));
-        for_columns<kTokens, kFirst, kColumns, kColumns / 4>(
-            w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
-                const v128_t four = wasm_v128_load32_splat(at.x);
-                acc[t].lo = ::in_order(wasm_i16x8_add(acc[t].lo, relaxed_dot_pairs(four, lo)));
-                acc[t].hi = ::in_order(wasm_i16x8_add(acc[t].hi, relaxed_dot_pairs(four, hi)));
-            });
+        for_columns<kTokens, kFirst, kColumns, kSteps>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+            const v128_t four = wasm_v128_load32_splat(at.x);
+            acc[t].lo = ::in_order(wasm_i16x8_add(acc[t].lo, relaxed_dot_pairs(four, lo)));
+            acc[t].hi = ::in_order(wasm_i16x8_add(acc[t].hi, relaxed_dot_pairs(four, hi)));
+        });
         const v128_t ones = wasm_constants::kOnes;
         for (int t = 0; t < kTokens; ++t) {
             dots[t] = {widened(acc[t].lo, ones), widened(acc[t].hi, ones)};
@@ -278,7 +277,7 @@ protected:
         const uint8_t* panel = w.bytes + kFirst * kPanelRows;
         const uint8_t* at[kTokens];
         for (int t = 0; t < kTokens; ++t) at[t] = reinterpret_cast<const uint8_t*>(x + t * stride) + kFirst;
-        const auto steps = [&] {
+        const auto steps = [&]() __attribute__((always_inline)) {
 #pragma clang loop unroll(full)
             for (int c = 0; c < 4 * kSteps; c += 4) {
                 const v128_t lo = wasm_v128_load(panel + c * kPanelRows),
