@@ -26,7 +26,7 @@ string(REGEX REPLACE "[^:]*node_modules/\\.bin:?" "" path_without_npm "$ENV{PATH
 set_property(GLOBAL PROPERTY RULE_LAUNCH_LINK "${CMAKE_COMMAND} -E env \"PATH=${path_without_npm}\"")
 
 engine_library(engine ${thread_options})
-# What is not part of a token's way is made small: everybody downloads it, and nobody waits for it.
+# What takes hardly any of a token's time is made small: everybody downloads it, and nobody waits for it.
 set(small_sources ${engine_sources})
 list(FILTER small_sources INCLUDE REGEX "engine/(gguf|tokenizer|eval|formats|kv/(kv_|tile_|tier_|row_|attention_rows)|kernels/(signature|kernels)|sampler|base|model|[a-z_]+\\.cpp)")
 list(FILTER small_sources EXCLUDE REGEX "(formats/tile|model/transformer)\\.cpp")

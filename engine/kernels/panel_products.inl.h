@@ -144,8 +144,8 @@ struct PanelProductsFor {
         constexpr Codes kCodes = Rows::kCodes;
         constexpr int kPacked = kPackedOffset<Rows>, kLeft = kOffsetLeft<Rows>;
         const auto lanes = [&](const Lanes* of) { return S::load_lanes(of[b]); };
-        const PanelF32 scale =
-            lanes(piece.scale);  // loaded once: what is stored might change it, for all compilers know
+        // Loaded once: what is stored might change it, for all that compilers know.
+        const PanelF32 scale = lanes(piece.scale);
         const auto x_scale_of = [&](int t) {
             if constexpr (requires { S::kept_scale(x); })
                 return S::kept_scale(x + t * in.cols);

@@ -228,7 +228,7 @@ struct QuadProductsFor {
     }
 
     // Rows that are multiplied at once are far apart: each is followed by the one that is next in its stream. The last
-    // ones of an odd number are multiplied twice.
+    // ones of an odd number are multiplied twice. a: a copy, which no store can change.
     template <class Rows, class Products>
     static void by_twos(const MatmulArgs a, int64_t begin, int64_t end) {
         const int64_t apart = (end - begin) / kTokenRows, first_end = end - (kTokenRows - 1) * apart;

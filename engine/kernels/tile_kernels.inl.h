@@ -519,8 +519,9 @@ struct TileKernelsFor {
     template <class Products, int kBits, TileSide kSide, int n>
     static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
                          float* dots) {
-        if (kSide == TileSide::values && kBits == 4) cols = kTilePositions;  // said again, as a constant
-        const TileView pages = tile;                                         // which no call can change
+        // Said again, as a constant, for what is commonest: unrolling the others makes the download large.
+        if (kSide == TileSide::values && kBits == 4) cols = kTilePositions;
+        const TileView pages = tile;  // which no call can change
         const Bytes table = S::weight_table(S::load_bytes(levels));
         DotSum start[n];
         for (int i = 0; i < n; ++i) {

@@ -110,8 +110,7 @@ struct WasmRelaxed : Wasm128 {
     template <bool kPositive, int kFirst>
     static DotSum dot_add(DotSum acc, Bytes w, const Activation* x) {
         const Block& b = block_of(x);
-        const v128_t turned = kPositive ? w.v : wasm_v128_xor(w.v, wasm_v128_load(b.mask + kFirst));
-        return {relaxed_dot(turned, wasm_v128_load(b.magnitude + kFirst), acc.v)};
+        return {relaxed_dot(turn<kPositive, kFirst>(w, b), wasm_v128_load(b.magnitude + kFirst), acc.v)};
     }
     static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return {a.lo, a.hi}; }
@@ -266,6 +265,10 @@ protected:
     static Weights32 turn(Weights32 w, const Block& b) {
         return {wasm_v128_xor(w.lo, wasm_v128_load(b.mask)), wasm_v128_xor(w.hi, wasm_v128_load(b.mask + 16))};
     }
+    template <bool kPositive, int kFirst>
+    static v128_t turn(Bytes w, const Block& b) {
+        return kPositive ? w.v : wasm_v128_xor(w.v, wasm_v128_load(b.mask + kFirst));
+    }
     // Sums of two. The same as extadd_pairwise, for which V8 loads the address of its ones at every use.
     static v128_t widened(v128_t shorts, v128_t ones) { return wasm_i32x4_dot_i16x8(shorts, ones); }
 
@@ -376,8 +379,7 @@ struct WasmRelaxedOfPairs : WasmRelaxed {
     template <bool kPositive, int kFirst>
     static DotSum dot_add(DotSum acc, Bytes w, const Activation* x) {
         const Block& b = block_of(x);
-        const v128_t turned = kPositive ? w.v : wasm_v128_xor(w.v, wasm_v128_load(b.mask + kFirst));
-        const v128_t pairs = relaxed_dot_pairs(turned, wasm_v128_load(b.magnitude + kFirst));
+        const v128_t pairs = relaxed_dot_pairs(turn<kPositive, kFirst>(w, b), wasm_v128_load(b.magnitude + kFirst));
         return {wasm_i32x4_add(acc.v, widened(pairs, wasm_constants::kOnes))};
     }
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
