@@ -5,9 +5,10 @@
 namespace strata {
 
 namespace {
-// How often a waiting thread looks before it sleeps: some tens of microseconds, longer than the pause between two
-// matrix products of one token, shorter than anything a person or a battery would notice.
-constexpr int kSpins = 1500;
+// How often a waiting thread looks before it sleeps: a hundred microseconds, longer than the pause between two jobs of
+// one token (merging what threads have computed of a long memory is the longest), shorter than anything a person or a
+// battery would notice.
+constexpr int kSpins = 4000;
 // The smallest chunks are such a part of what a thread has to do.
 constexpr int kSmallestShare = 32;
 constexpr int kMostChunks = 16;  // per thread, by that rule

@@ -137,22 +137,37 @@ struct KernelsFor {
         for (; i < n; ++i) out[i] = x[i] * scale * weight[i];
     }
 
-    // exp_f32 (engine/base/math.h) in eight lanes, operation by operation.
+    // exp_f32 (engine/base/math.h) in eight lanes, operation by operation. Each of them waits for the one before it, so
+    // vectors take turns.
+    template <int n>
+    [[gnu::always_inline]] static void exp(F32 (&x)[n]) {
+        F32 t[n], p[n];
+        const auto each = [&](auto step) __attribute__((always_inline)) {
+            for (int i = 0; i < n; ++i) step(i);
+        };
+        each([&](int i) {
+            x[i] = in_order<S>(S::min(S::max(x[i], constant<S, ExpF32::kLowest>()), constant<S, ExpF32::kHighest>()));
+        });
+        each([&](int i) {
+            t[i] = in_order<S>(S::add(S::mul(x[i], constant<S, ExpF32::kLog2E>()), constant<S, ExpF32::kRound>()));
+        });
+        each([&](int i) { p[i] = in_order<S>(S::sub(t[i], constant<S, ExpF32::kRound>())); });
+        each([&](int i) { x[i] = in_order<S>(S::sub(x[i], S::mul(p[i], constant<S, ExpF32::kLn2High>()))); });
+        each([&](int i) { x[i] = in_order<S>(S::sub(x[i], S::mul(p[i], constant<S, ExpF32::kLn2Low>()))); });
+        each([&](int i) {
+            p[i] = in_order<S>(S::mul_add(constant<S, ExpF32::kPower6>(), x[i], constant<S, ExpF32::kPower5>()));
+        });
+        each([&](int i) { p[i] = in_order<S>(S::mul_add(p[i], x[i], constant<S, ExpF32::kPower4>())); });
+        each([&](int i) { p[i] = in_order<S>(S::mul_add(p[i], x[i], constant<S, ExpF32::kPower3>())); });
+        each([&](int i) { p[i] = in_order<S>(S::mul_add(p[i], x[i], constant<S, ExpF32::kPower2>())); });
+        each([&](int i) { p[i] = in_order<S>(S::mul_add(p[i], x[i], constant<S, ExpF32::kOne>())); });
+        each([&](int i) { p[i] = in_order<S>(S::mul_add(p[i], x[i], constant<S, ExpF32::kOne>())); });
+        each([&](int i) { x[i] = in_order<S>(S::times_power_of_two(p[i], t[i])); });
+    }
     static F32 exp(F32 x) {
-        x = S::max(x, constant<S, ExpF32::kLowest>());
-        x = S::min(x, constant<S, ExpF32::kHighest>());
-        const F32 t = S::add(S::mul(x, constant<S, ExpF32::kLog2E>()), constant<S, ExpF32::kRound>());
-        const F32 n = S::sub(t, constant<S, ExpF32::kRound>());
-        F32 r = S::sub(x, S::mul(n, constant<S, ExpF32::kLn2High>()));
-        r = S::sub(r, S::mul(n, constant<S, ExpF32::kLn2Low>()));
-        F32 p = constant<S, ExpF32::kPower6>();
-        p = S::mul_add(p, r, constant<S, ExpF32::kPower5>());
-        p = S::mul_add(p, r, constant<S, ExpF32::kPower4>());
-        p = S::mul_add(p, r, constant<S, ExpF32::kPower3>());
-        p = S::mul_add(p, r, constant<S, ExpF32::kPower2>());
-        p = S::mul_add(p, r, constant<S, ExpF32::kOne>());
-        p = S::mul_add(p, r, constant<S, ExpF32::kOne>());
-        return S::times_power_of_two(p, t);
+        F32 one[1] = {x};
+        exp(one);
+        return one[0];
     }
 
     static void silu_mul(const float* gate, const float* up, float* out, int64_t n) {
@@ -254,7 +269,14 @@ struct KernelsFor {
 
         F32 acc = S::splat(0);
         const F32 shift = S::splat(m);
-        for (i = 0; i + kLanes <= n; i += kLanes) {
+        for (i = 0; i + 2 * kLanes <= n; i += 2 * kLanes) {
+            F32 p[2] = {S::sub(S::load(scores + i), shift), S::sub(S::load(scores + i + kLanes), shift)};
+            exp(p);
+            S::store(scores + i, p[0]);
+            S::store(scores + i + kLanes, p[1]);
+            acc = S::add(S::add(acc, p[0]), p[1]);
+        }
+        for (; i + kLanes <= n; i += kLanes) {
             const F32 p = exp(S::sub(S::load(scores + i), shift));
             S::store(scores + i, p);
             acc = S::add(acc, p);

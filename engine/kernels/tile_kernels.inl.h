@@ -554,7 +554,7 @@ struct TileKernelsFor {
         }
     }
 
-    // What the mean adds to all scores of a query.
+    // What the mean adds to all scores of a query; four queries at a time.
     static void mean_scores(const uint8_t* header, int head_dim, const Activation* queries, const float* query_scales,
                             int n, float* out) {
         int8_t mean[kMaxTileHeadDim];
@@ -562,14 +562,24 @@ struct TileKernelsFor {
         if (padded > head_dim) std::memset(mean + head_dim, 0, 16);
         std::memcpy(mean, header + kTilePositions, size_t(head_dim));
         const float scale = tile_mean_scale(header, head_dim);
-        for (int i = 0; i < n; ++i) {
-            Ints acc{};
-            for (int c = 0; c < padded; c += 32)
-                acc = S::add(acc, S::dot(S::load_weights(mean + c), queries + i * padded + c));
-            float dots[4];
-            S::store4(dots, S::sums(acc, Ints{}, Ints{}, Ints{}));
-            out[i] = (query_scales[i] * scale) * dots[0];
-        }
+        with_products<S>([&](auto products) {
+            for (int first = 0; first < n; first += 4) {
+                const int some = std::min(n - first, 4);
+                DotSum sums[4] = {};
+                for (int i = 0; i < some; ++i) {
+                    const Activation* x = queries + (first + i) * padded;
+                    DotSum acc{};
+                    for (int c = 0; c < padded; c += 32) {
+                        acc = S::add(acc, products.template dot_start<false>(x + c));
+                        acc = products.template dot_add<false>(acc, S::load_weights(mean + c), x + c);
+                    }
+                    sums[i] = acc;
+                }
+                float dots[4];
+                S::store4(dots, S::sums(sums[0], sums[1], sums[2], sums[3]));
+                for (int i = 0; i < some; ++i) out[first + i] = (query_scales[first + i] * scale) * dots[i];
+            }
+        });
     }
 
     // Codes of any value for the columns that only padded queries have. to: (pages, 8, padded)

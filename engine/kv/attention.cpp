@@ -190,7 +190,9 @@ void Attention::merge(float* merged, const float* partial) const {
     const int values = 2 * head_dim_;
     const float old_largest = merged[values], new_largest = partial[values];
     const float largest = old_largest > new_largest ? old_largest : new_largest;
-    const float old_weight = exp_f32(old_largest - largest), new_weight = exp_f32(new_largest - largest);
+    // One of them is 1.
+    const float old_weight = old_largest < largest ? exp_f32(old_largest - largest) : 1.0f;
+    const float new_weight = new_largest < largest ? exp_f32(new_largest - largest) : 1.0f;
     for (int i = 0; i < values; ++i) merged[i] = merged[i] * old_weight + partial[i] * new_weight;
     merged[values] = largest;
     merged[values + 1] = merged[values + 1] * old_weight + partial[values + 1] * new_weight;

@@ -181,6 +181,7 @@ struct WasmRelaxed : Wasm128 {
     }
     static DotSum in_order(DotSum a) { return {::in_order(a.v)}; }
     static Float4 in_order(Float4 a) { return {::in_order(a.v)}; }
+    static F32 in_order(F32 a) { return {::in_order(a.lo), ::in_order(a.hi)}; }
     // fn(WasmRelaxed or WasmRelaxedOfPairs, whichever is faster here)
     template <class Fn>
     static void with_products(Fn&& fn);
