@@ -205,7 +205,7 @@ struct PanelProductsFor {
     }
     template <class Rows>
     static void multiply(const Piece& piece, int n_blocks, const Input& in, float (&sums)[4][kTokens][kRows]) {
-        with_products<S>([&](auto products) {
+        with_products<S, Rows::kRare>([&](auto products) {
             if constexpr (S::kPanelLoopApart)
                 multiply_apart<Rows, decltype(products)>(piece, n_blocks, in, sums);
             else

@@ -243,7 +243,7 @@ struct QuadProductsFor {
     static void matmul(const MatmulArgs& a, int64_t begin, int64_t end) {
         CHECK(a.x_sums != nullptr || !(Rows::kMinimums || Rows::kOffset != 0));
         if (PanelProductsFor<S>::template matmul<Rows>(a, begin, end)) return;
-        with_products<S>([&](auto products) { by_twos<Rows, decltype(products)>(a, begin, end); });
+        with_products<S, Rows::kRare>([&](auto products) { by_twos<Rows, decltype(products)>(a, begin, end); });
     }
 
     // The sums that Input names; a quad that is not whole is filled up with zeros.

@@ -51,6 +51,7 @@ struct QuadRowsFor {
         static constexpr Codes kCodes = Codes::upto_63;
         static constexpr bool kGroups = false, kMinimums = false;
         static constexpr Layout kLayout = Layout::other;
+        static constexpr bool kRare = false;  // in files that are read
 
         static const uint8_t* at(const uint8_t* unit, int i, size_t member) {
             return unit + i * sizeof(Block) + member;
@@ -98,6 +99,7 @@ struct QuadRowsFor {
     };
     struct Q4_1 : OfBlocks<BlockQ4_1> {
         using Base = OfBlocks<BlockQ4_1>;
+        static constexpr bool kRare = true;
         static constexpr Codes kCodes = Codes::nibbles;
         static constexpr bool kMinimums = true;
         static constexpr Layout kLayout = Layout::nibbles;
@@ -120,6 +122,7 @@ struct QuadRowsFor {
     };
     struct Q5_1 : OfBlocks<BlockQ5_1> {
         using Base = OfBlocks<BlockQ5_1>;
+        static constexpr bool kRare = true;
         static constexpr Codes kCodes = Codes::upto_31;
         static constexpr bool kMinimums = true;
         template <int kQuad>
@@ -147,7 +150,7 @@ struct QuadRowsFor {
         static constexpr int kOffset = 0;
         static constexpr Codes kCodes = Codes::upto_63;
         static constexpr Layout kLayout = Layout::other;
-        static constexpr bool kGroups = false, kMinimums = false;
+        static constexpr bool kGroups = false, kMinimums = false, kRare = false;
 
         // A block need not be aligned: its members are read where they are.
         static Float4 half(const uint8_t* member) { return S::splat_half4(load_unaligned<uint16_t>(member)); }
@@ -199,6 +202,7 @@ struct QuadRowsFor {
     };
     struct Q2_K : OfHalves<BlockQ2_K> {
         using Base = OfHalves<BlockQ2_K>;
+        static constexpr bool kRare = true;
         static constexpr Codes kCodes = Codes::nibbles;
         static constexpr bool kGroups = true, kMinimums = true;
         template <int kQuad>
@@ -215,6 +219,7 @@ struct QuadRowsFor {
     };
     struct Q3_K : OfHalves<BlockQ3_K> {
         using Base = OfHalves<BlockQ3_K>;
+        static constexpr bool kRare = true;
         static constexpr Codes kCodes = Codes::nibbles;
         static constexpr int kOffset = 4;
         static constexpr bool kGroups = true;

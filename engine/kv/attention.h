@@ -93,7 +93,8 @@ private:
     void tile_scores(const Work& work);
     void tile_values(const Work& work);
     void fetch_block(const Batch& batch, int64_t block, int kv_head) const;
-    void fetch_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const;
+    TileView sealed_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const;
+    TileView fetched_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const;
     void cap_scores(const Work& work);
     void hide_deleted(const Work& work);
     void merge(float* merged, const float* partial) const;

@@ -23,17 +23,26 @@ int seen_rows(int64_t tile, int64_t t) {
 
 }  // namespace
 
-// Exact tiles are one piece, which processors fetch ahead by themselves.
-void Attention::fetch_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const {
+// Without a header where the queries see it exact.
+TileView Attention::sealed_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const {
     const TileCache& tiles = *cache_.tiles();
-    if (tiles.seen_sealed(tile, batch.position / kTilePositions))
-        kernels_.fetch_tile(tiles.sealed_rows(side, tile, batch.layer.index, kv_head), head_dim_);
+    return tiles.seen_sealed(tile, batch.position / kTilePositions)
+               ? tiles.sealed_rows(side, tile, batch.layer.index, kv_head)
+               : TileView{};
+}
+
+// The same, on its way here while something else is computed. Exact tiles are one piece, which processors fetch ahead
+// by themselves.
+TileView Attention::fetched_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const {
+    const TileView view = sealed_tile(batch, side, tile, kv_head);
+    if (view.header) kernels_.fetch_tile(view, head_dim_);
+    return view;
 }
 
 // What a block begins with.
 void Attention::fetch_block(const Batch& batch, int64_t block, int kv_head) const {
     const int64_t oldest = std::max(block * kBlockPositions, batch.oldest_for(batch.position));
-    if (cache_.tiles()) fetch_tile(batch, TileSide::keys, oldest / kTilePositions, kv_head);
+    if (cache_.tiles()) fetched_tile(batch, TileSide::keys, oldest / kTilePositions, kv_head);
 }
 
 void Attention::tile_scores(const Work& work) {
@@ -41,7 +50,6 @@ void Attention::tile_scores(const Work& work) {
     Scratch& scratch = work.scratch;
     const int layer = work.batch.layer.index, rows = rows_of(work);
     const size_t d = size_t(head_dim_), query_bytes = size_t(padded_head_dim(head_dim_)) * kernels_.activation_bytes;
-    const int64_t newest_tile = work.batch.position / kTilePositions;
     const TileRange range = tiles_of_block(work.first, work.oldest(), work.newest());
     bool quantised = false;
     const auto quantise_queries = [&] {
@@ -57,22 +65,24 @@ void Attention::tile_scores(const Work& work) {
     const auto exact_scores = [&](const float* keys, int n, float* scores) {
         kernels_.scores_f32(scratch.turned.data(), rows, keys, n, head_dim_, scores, kBlockPositions);
     };
+    TileView next = sealed_tile(work.batch, TileSide::keys, range.first, work.kv_head);
     for (int64_t tile = range.first; tile < range.end; ++tile) {
+        const TileView sealed = next;
         if (tile + 1 < range.end)
-            fetch_tile(work.batch, TileSide::keys, tile + 1, work.kv_head);
+            next = fetched_tile(work.batch, TileSide::keys, tile + 1, work.kv_head);
         else
-            fetch_tile(work.batch, TileSide::values, range.first, work.kv_head);
+            fetched_tile(work.batch, TileSide::values, range.first, work.kv_head);
         const int64_t tile_first = tile * kTilePositions;
         float* scores = scratch.scores.data() + (tile_first - work.first);
-        if (!tiles.seen_sealed(tile, newest_tile)) {
+        if (!sealed.header) {
             // Of positions after a query's own too, which are not used.
             exact_scores(tiles.exact_rows(TileSide::keys, tile, layer, work.kv_head), seen_rows(tile, work.newest()),
                          scores);
             continue;
         }
         if (!quantised) quantise_queries();
-        kernels_.tile_scores(tiles.sealed_rows(TileSide::keys, tile, layer, work.kv_head), head_dim_,
-                             scratch.int_queries.data(), scratch.int_scales.data(), rows, scores, kBlockPositions);
+        kernels_.tile_scores(sealed, head_dim_, scratch.int_queries.data(), scratch.int_scales.data(), rows, scores,
+                             kBlockPositions);
         if (tile > 0) continue;
         exact_scores(tiles.sink_rows(TileSide::keys, layer, work.kv_head), kSinkPositions, scores);
     }
@@ -81,17 +91,18 @@ void Attention::tile_scores(const Work& work) {
 void Attention::tile_values(const Work& work) {
     const TileCache& tiles = *cache_.tiles();
     const int layer = work.batch.layer.index, rows = rows_of(work);
-    const int64_t newest_tile = work.batch.position / kTilePositions;
     const TileRange range = tiles_of_block(work.first, work.oldest(), work.newest());
     const auto add_exact = [&](const float* values, int row, int n_queries, int n, const float* weights) {
         kernels_.accumulate(weights + row * kBlockPositions, kBlockPositions, n_queries, values, n, head_dim_,
                             work.partial + row * stride_, stride_);
     };
+    TileView next = sealed_tile(work.batch, TileSide::values, range.first, work.kv_head);
     for (int64_t tile = range.first; tile < range.end; ++tile) {
-        if (tile + 1 < range.end) fetch_tile(work.batch, TileSide::values, tile + 1, work.kv_head);
+        const TileView sealed = next;
+        if (tile + 1 < range.end) next = fetched_tile(work.batch, TileSide::values, tile + 1, work.kv_head);
         const int64_t tile_first = tile * kTilePositions;
         const float* weights = work.scratch.scores.data() + (tile_first - work.first);
-        if (!tiles.seen_sealed(tile, newest_tile)) {
+        if (!sealed.header) {
             // What all queries see, and then what only the later ones do.
             const float* values = tiles.exact_rows(TileSide::values, tile, layer, work.kv_head);
             const int common = seen_rows(tile, work.batch.position + work.token_begin);
@@ -102,8 +113,7 @@ void Attention::tile_values(const Work& work) {
             });
             continue;
         }
-        kernels_.tile_values(tiles.sealed_rows(TileSide::values, tile, layer, work.kv_head), head_dim_, weights,
-                             kBlockPositions, rows, work.partial + head_dim_, stride_);
+        kernels_.tile_values(sealed, head_dim_, weights, kBlockPositions, rows, work.partial + head_dim_, stride_);
         if (tile > 0) continue;
         add_exact(tiles.sink_rows(TileSide::values, layer, work.kv_head), 0, rows, kSinkPositions, weights);
     }

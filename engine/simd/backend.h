@@ -10,12 +10,13 @@
 // that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. kPanelLoopApart: whether the loop
 // over a panel's blocks is to be compiled as a function of its own.
 //
-// What only some backends have, and the functions below do for all: with_products(fn), where only a run shows which of
-// two ways to multiply is faster, calls fn with a type whose dot, dot_unsigned, dot_start, dot_add and panel_dots to
-// use; constant and constant4, a constant of an inner loop, where compilers make little of one; quantise_positive32,
-// where less than quantise32 will do; in_order, where compilers order an inner loop badly. What others use where it is
-// there: QuadProductsFor grouped_dots, and nibble_dots of two rows; PanelProductsFor keep_scale and kept_scale, a place
-// for 32 activations' scale beside them; TileKernelsFor kDotColumns and a dot_add of as many columns.
+// What only some backends have, and the functions below do for all: with_products<kRare>(fn), where only a run shows
+// which of two ways to multiply is faster, calls fn with a type whose dot, dot_unsigned, dot_start, dot_add and
+// panel_dots to use, of one kind only where kRare, because each kind takes its place in what everybody downloads;
+// constant and constant4, a constant of an inner loop, where compilers make little of one; quantise_positive32, where
+// less than quantise32 will do; in_order, where compilers order an inner loop badly. What others use where it is there:
+// QuadProductsFor grouped_dots, and nibble_dots of two rows; PanelProductsFor keep_scale and kept_scale, a place for 32
+// activations' scale beside them; TileKernelsFor kDotColumns and a dot_add of as many columns.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -135,10 +136,10 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
 };
 
 // fn(what to multiply with)
-template <SimdBackend S, class Fn>
+template <SimdBackend S, bool kRare = false, class Fn>
 void with_products(Fn&& fn) {
-    if constexpr (requires { S::with_products(fn); })
-        S::with_products(fn);
+    if constexpr (requires { S::template with_products<kRare>(fn); })
+        S::template with_products<kRare>(fn);
     else
         fn(S());
 }

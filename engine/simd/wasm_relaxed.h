@@ -182,8 +182,9 @@ struct WasmRelaxed : Wasm128 {
     static DotSum in_order(DotSum a) { return {::in_order(a.v)}; }
     static Float4 in_order(Float4 a) { return {::in_order(a.v)}; }
     static F32 in_order(F32 a) { return {::in_order(a.lo), ::in_order(a.hi)}; }
-    // fn(WasmRelaxed or WasmRelaxedOfPairs, whichever is faster here)
-    template <class Fn>
+    // fn(WasmRelaxed or WasmRelaxedOfPairs, whichever is faster here; where kRare the latter, which is no slower on
+    // most machines)
+    template <bool kRare, class Fn>
     static void with_products(Fn&& fn);
 
 protected:
@@ -221,15 +222,16 @@ protected:
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t)
             acc[t].lo = acc[t].hi = lanes_of<kFirst, kColumns>(block_of(x + t * stride).negative);
-        for_columns<kTokens, kFirst, kColumns, 1>(w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
-            const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
-            const auto add = [&](v128_t sums, v128_t codes) {
-                const v128_t pairs = relaxed_dot_pairs(wasm_v128_xor(codes, mask), magnitude);
-                return ::in_order(wasm_i32x4_add(sums, widened(pairs, ones)));
-            };
-            acc[t].lo = add(acc[t].lo, lo);
-            acc[t].hi = add(acc[t].hi, hi);
-        });
+        for_columns<kTokens, kFirst, kColumns, kColumns == 32 ? 4 : 1>(
+            w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
+                const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
+                const auto add = [&](v128_t sums, v128_t codes) {
+                    const v128_t pairs = relaxed_dot_pairs(wasm_v128_xor(codes, mask), magnitude);
+                    return ::in_order(wasm_i32x4_add(sums, widened(pairs, ones)));
+                };
+                acc[t].lo = add(acc[t].lo, lo);
+                acc[t].hi = add(acc[t].hi, hi);
+            });
         for (int t = 0; t < kTokens; ++t) dots[t] = acc[t];
     }
 
@@ -393,12 +395,13 @@ struct WasmRelaxedOfPairs : WasmRelaxed {
     }
 };
 
-template <class Fn>
+template <bool kRare, class Fn>
 void WasmRelaxed::with_products(Fn&& fn) {
-    if (kRelaxedDotIsOfPairs)
+    if (kRare || kRelaxedDotIsOfPairs) {
         fn(WasmRelaxedOfPairs());
-    else
-        fn(WasmRelaxed());
+        return;
+    }
+    if constexpr (!kRare) fn(WasmRelaxed());
 }
 
 }  // namespace strata
