@@ -55,7 +55,7 @@ test('the peer can be asked for less', () => {
   const { wishes, gen } = readOptions(args.split(' '));
   expect(wishes.strata).toMatchObject({ kv: ['quality', 'fp16'], prompts: [512, 128], depths: [32, 4000], reps: 5 });
   expect(wishes.wllama).toMatchObject({ kv: ['f16'], prompts: [128], depths: [32], reps: 3 });
-  const engines = testsOf({ wishes, gen }).map((of) => [titleOf(of), of.engines.join()]);
+  const engines = testsOf({ wishes, gen }).map(([of, ...others]) => [titleOf(of), of.engines.join(), ...others]);
   expect(engines).toEqual([
     ['prefill 512', 'strata'],
     ['prefill 128', 'strata,wllama'],
@@ -68,7 +68,9 @@ test('the peer can be asked for less', () => {
 
 test('only some tests, and an engine that is not asked', () => {
   const options = readOptions(`--model ${model} --only decode --peer-kv none --peer-depths 7`.split(' '));
-  expect(testsOf(options).map(titleOf)).toEqual(['decode 32 @ 32', 'decode 32 @ 1024']);
+  const titles = (options) => testsOf(options).map((tests) => tests.map(titleOf));
+  expect(titles(options)).toEqual([['decode 32 @ 32'], ['decode 32 @ 1024']]);
+  expect(titles({ ...options, depthsInTurn: true })).toEqual([['decode 32 @ 32', 'decode 32 @ 1024']]);
   expect(readOptions([])).toBeUndefined();
   expect(() => readOptions(['--model', 'missing.gguf'])).toThrow('missing.gguf does not exist');
 });

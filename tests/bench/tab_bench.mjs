@@ -81,12 +81,15 @@ async function takeSample({ page }, { n_prompt, n_gen, n_depth }, index) {
     : page.evaluate(([depth, n]) => window.contender.decode(depth, n), [n_depth, n_gen]);
 }
 
-/** @returns {Promise<{ rates: number[], kvBytes?: number }[]>} what every tab did; samples that warm up are dropped */
-async function measure(test, tabs, wishes) {
-  const results = tabs.map(() => ({ rates: [] }));
-  const last = Math.max(...tabs.map(({ engine }) => wishes[engine].reps));
+/**
+ * @param {{ tab: object, test: object }[]} takers they take turns
+ * @returns {Promise<{ rates: number[], kvBytes?: number }[]>} what each did; samples that warm up are dropped
+ */
+async function measure(takers, wishes) {
+  const results = takers.map(() => ({ rates: [] }));
+  const last = Math.max(...takers.map(({ tab }) => wishes[tab.engine].reps));
   for (let round = 0; round <= last; round++) {
-    for (const [i, tab] of tabs.entries()) {
+    for (const [i, { tab, test }] of takers.entries()) {
       const { reps, warmUp } = wishes[tab.engine];
       if (round > reps || (round === 0 && warmUp === 0)) continue;
       const started = performance.now();
@@ -156,14 +159,21 @@ async function run(options) {
   try {
     const read = options.wishes.strata.depths.length > 0 ? await readBandwidth(browser, options) : undefined;
     const context = await browser.newContext();
-    const tabs = [];
-    for (const contender of contenders) tabs.push(await openTab(context, site.url, contender, options));
-    print(tabs.map((tab) => loadRowOf(options, tab)));
-    const weightBytes = tabs.find((tab) => tab.weightBytes)?.weightBytes;
-    for (const test of testsOf(options)) {
-      const taking = tabs.filter((tab) => test.engines.includes(tab.engine));
-      const results = await measure(test, taking, options.wishes);
-      print(taking.map((tab, i) => rowOf(options, test, tab, results[i], { weightBytes, read })));
+    const openTabs = async () => {
+      const tabs = [];
+      for (const contender of contenders) tabs.push(await openTab(context, site.url, contender, options));
+      return tabs;
+    };
+    const tabs = [await openTabs()]; // of the first of tests that alternate, of the second …
+    print(tabs[0].map((tab) => loadRowOf(options, tab)));
+    const weightBytes = tabs[0].find((tab) => tab.weightBytes)?.weightBytes;
+    for (const tests of testsOf(options)) {
+      while (tabs.length < tests.length) tabs.push(await openTabs());
+      const takers = tests.flatMap((test, i) =>
+        tabs[i].filter((tab) => test.engines.includes(tab.engine)).map((tab) => ({ tab, test })),
+      );
+      const results = await measure(takers, options.wishes);
+      print(takers.map(({ tab, test }, i) => rowOf(options, test, tab, results[i], { weightBytes, read })));
     }
   } finally {
     await browser.close();

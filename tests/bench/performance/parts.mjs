@@ -44,7 +44,17 @@ export const parts = [
     seconds: 280,
     command: tab(
       '135m-q8_0',
-      ...['--kv', 'quality,fp16', '--peer-kv', 'q8_0', '--depths', '32,4000', '--only', 'load,decode'],
+      ...[
+        '--kv',
+        'quality,fp16',
+        '--peer-kv',
+        'q8_0',
+        '--depths',
+        '32,4000',
+        '--depths-in-turn',
+        '--only',
+        'load,decode',
+      ],
     ),
   },
   { name: 'native-135m', seconds: 45, command: native('135m-q8_0', '--kv', 'quality,fp16', '--depths', '32,4000') },

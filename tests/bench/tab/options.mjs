@@ -8,6 +8,8 @@ export const usage = `npm run bench:tab -- --model FILE.gguf [options]
   --peer-kv P[,P…]   wllama's cache types: f16, q8_0, q4_0; none: not wllama. Default f16
   --threads N        default 2
   --depths N[,N…]    tokens in memory before decoding; none. Default 32,1024
+  --depths-in-turn   samples of all depths alternate, so that they compare where a machine's speed varies; each depth has
+                     tabs, and a copy of the model, of its own
   --prompt N[,N…]    tokens of the prefill measurement; none. Default 512
   --gen N            tokens generated for one sample; default 32
   --reps N           samples of each, after one that is dropped; default 5
@@ -26,6 +28,7 @@ const flags = {
   'peer-kv': { type: 'string', default: 'f16' },
   threads: { type: 'string', default: '2' },
   depths: { type: 'string', default: '32,1024' },
+  'depths-in-turn': { type: 'boolean', default: false },
   prompt: { type: 'string', default: '512' },
   gen: { type: 'string', default: '32' },
   reps: { type: 'string', default: '5' },
@@ -75,6 +78,7 @@ export function readOptions(args) {
     threads: values['no-isolation'] ? 1 : Number(values.threads),
     isolated: !values['no-isolation'],
     gen: Number(values.gen),
+    depthsInTurn: values['depths-in-turn'],
     jsonl: values.output === 'jsonl',
     /** @type {Record<string, Wishes>} */
     wishes: {
@@ -90,12 +94,12 @@ export function contextTokens({ prompts, depths }, gen) {
   return Math.ceil(longest / 256) * 256;
 }
 
-/** What is measured, in this order: each test of the engines that were asked for it. */
-export function testsOf({ wishes, gen }) {
+/** What is measured, in this order: tests whose samples alternate, each of the engines that were asked for it. */
+export function testsOf({ wishes, gen, depthsInTurn }) {
   const all = (key) => [...new Set(Object.values(wishes).flatMap((of) => (of.kv.length > 0 ? of[key] : [])))];
   const asked = (key, value) => Object.keys(wishes).filter((engine) => wishes[engine][key].includes(value));
-  return [
-    ...all('prompts').map((n) => ({ n_prompt: n, n_gen: 0, n_depth: 0, engines: asked('prompts', n) })),
-    ...all('depths').map((n) => ({ n_prompt: 0, n_gen: gen, n_depth: n, engines: asked('depths', n) })),
-  ];
+  const prefills = all('prompts').map((n) => ({ n_prompt: n, n_gen: 0, n_depth: 0, engines: asked('prompts', n) }));
+  const decodes = all('depths').map((n) => ({ n_prompt: 0, n_gen: gen, n_depth: n, engines: asked('depths', n) }));
+  const apart = (tests) => tests.map((test) => [test]);
+  return [...apart(prefills), ...(depthsInTurn && decodes.length > 0 ? [decodes] : apart(decodes))];
 }
