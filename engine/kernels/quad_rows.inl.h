@@ -262,6 +262,7 @@ struct QuadRowsFor {
     };
     struct IQ4_XS : OfHalves<BlockIQ4_XS> {
         using Base = OfHalves<BlockIQ4_XS>;
+        static constexpr bool kRare = true;
         static constexpr Codes kCodes = Codes::int8;
         template <int kQuad>
         static Scales scales(const uint8_t* unit) {

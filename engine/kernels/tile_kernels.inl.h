@@ -44,11 +44,24 @@ struct TileKernelsFor {
 
     // As hadamard_block, n >= 8.
     static void hadamard_block(float* x, int n) {
-        for (int i = 0; i < n; i += kLanes) {
-            const F32 v = S::template butterfly<2>(S::template butterfly<1>(S::load(x + i)));
-            S::store(x + i, S::template butterfly<4>(v));
+        const auto inside = [&](int i) {
+            return S::template butterfly<4>(S::template butterfly<2>(S::template butterfly<1>(S::load(x + i))));
+        };
+        int half = kLanes;
+        if (n >= 4 * kLanes) {
+            for (int i = 0; i < n; i += 4 * kLanes) {
+                const F32 a = inside(i), b = inside(i + kLanes), c = inside(i + 2 * kLanes), d = inside(i + 3 * kLanes);
+                const F32 sum_ab = S::add(a, b), sum_cd = S::add(c, d), less_ab = S::sub(a, b), less_cd = S::sub(c, d);
+                S::store(x + i, S::add(sum_ab, sum_cd));
+                S::store(x + i + kLanes, S::add(less_ab, less_cd));
+                S::store(x + i + 2 * kLanes, S::sub(sum_ab, sum_cd));
+                S::store(x + i + 3 * kLanes, S::sub(less_ab, less_cd));
+            }
+            half = 4 * kLanes;
+        } else {
+            for (int i = 0; i < n; i += kLanes) S::store(x + i, inside(i));
         }
-        for (int half = kLanes; half < n; half *= 2)
+        for (; half < n; half *= 2)
             for (int i = 0; i < n; i += 2 * half)
                 for (int j = i; j < i + half; j += kLanes) {
                     const F32 a = S::load(x + j), b = S::load(x + j + half);

@@ -26,6 +26,7 @@ Attention::Attention(const KvCache& cache, int n_heads, int max_batch, const Ker
       stride_(2 * cache.shape().head_dim + 2),
       query_scale_(scores.scale != 0 ? scores.scale : 1.0f / std::sqrt(float(cache.shape().head_dim))),
       score_cap_(scores.cap),
+      blocks_left_(size_t(cache.shape().n_kv_heads)),
       scratch_(size_t(pool.threads())) {
     const size_t d = size_t(head_dim_), rows = size_t(std::min(kTokens, max_batch)) * size_t(group_);
     queries_.resize(size_t(max_batch) * size_t(n_heads) * d);
@@ -77,11 +78,13 @@ void Attention::attend(const AttentionLayer& layer, int64_t position, int n, con
 
 int64_t Attention::Batch::first_block(int token) const { return oldest_for(position + token) / kBlockPositions; }
 
-// Decoding: heads and blocks are spread over the threads, then merged in order.
+// Decoding: heads and blocks are spread over the threads. Whoever computes the last block of a head's group merges
+// them.
 void Attention::one_query(const Batch& batch) {
     const int n_kv_heads = cache_.shape().n_kv_heads;
     const int64_t first = batch.first_block(0), blocks = batch.position / kBlockPositions + 1 - first;
     CHECK(size_t(blocks) * size_t(n_heads_) * size_t(stride_) <= partials_.size());
+    for (std::atomic<int64_t>& left : blocks_left_) left.store(blocks, std::memory_order_relaxed);
     pool_.for_rows(blocks * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
         for (int64_t i = begin; i < end; ++i) {
             const int kv_head = int(i % n_kv_heads);
@@ -89,13 +92,18 @@ void Attention::one_query(const Batch& batch) {
             float* partial = partials_.data() + (i / n_kv_heads * n_heads_ + kv_head * group_) * stride_;
             const int64_t block_first = (first + i / n_kv_heads) * kBlockPositions;
             block({batch, kv_head, block_first, 0, 1, scratch_[size_t(thread)], partial});
+            if (blocks_left_[size_t(kv_head)].fetch_sub(1, std::memory_order_acq_rel) > 1) continue;
+            for (int h = kv_head * group_; h < (kv_head + 1) * group_; ++h)
+                merge_blocks(h, blocks, batch.out + int64_t(h) * head_dim_);
         }
     });
-    for (int h = 0; h < n_heads_; ++h) {
-        float* merged = partials_.data() + h * stride_;
-        for (int64_t b = 1; b < blocks; ++b) merge(merged, partials_.data() + (b * n_heads_ + h) * stride_);
-        finish(merged, batch.out + int64_t(h) * head_dim_);
-    }
+}
+
+// In order.
+[[gnu::noinline]] void Attention::merge_blocks(int head, int64_t blocks, float* out) {
+    float* merged = partials_.data() + head * stride_;
+    for (int64_t b = 1; b < blocks; ++b) merge(merged, partials_.data() + (b * n_heads_ + head) * stride_);
+    finish(merged, out);
 }
 
 // Prefill: each thread takes one KV head and some queries, and walks through the blocks.

@@ -9,6 +9,7 @@
 // the end.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -97,6 +98,7 @@ private:
     TileView fetched_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const;
     void cap_scores(const Work& work);
     void hide_deleted(const Work& work);
+    void merge_blocks(int head, int64_t blocks, float* out);
     void merge(float* merged, const float* partial) const;
     void finish(float* merged, float* out) const;
 
@@ -123,8 +125,9 @@ private:
     int n_heads_, group_, head_dim_;
     int stride_;  // floats of a partial result: exact values, rotated values, largest score, sum
     float query_scale_, score_cap_;
-    std::vector<float> queries_;   // (max_batch, n_heads, head_dim), scaled
-    std::vector<float> partials_;  // (blocks, n_heads, stride): one query
+    std::vector<float> queries_;                     // (max_batch, n_heads, head_dim), scaled
+    std::vector<float> partials_;                    // (blocks, n_heads, stride): one query
+    std::vector<std::atomic<int64_t>> blocks_left_;  // (n_kv_heads): that are not computed
     std::vector<Scratch> scratch_;
 };
 

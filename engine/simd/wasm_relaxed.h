@@ -222,7 +222,7 @@ protected:
         PanelInts acc[kTokens];
         for (int t = 0; t < kTokens; ++t)
             acc[t].lo = acc[t].hi = lanes_of<kFirst, kColumns>(block_of(x + t * stride).negative);
-        for_columns<kTokens, kFirst, kColumns, kColumns == 32 ? 4 : 1>(
+        for_columns<kTokens, kFirst, kColumns, kColumns == 32 ? 8 : 1>(
             w, x, stride, [&](int t, v128_t lo, v128_t hi, const Block& at) {
                 const v128_t magnitude = wasm_v128_load32_splat(at.magnitude), mask = wasm_v128_load32_splat(at.mask);
                 const auto add = [&](v128_t sums, v128_t codes) {
