@@ -104,8 +104,9 @@ struct Kernels {
     // Tiles (engine/formats/tile.h).
     // As encode_tile there, bit for bit. scratch: (64, head_dim) floats.
     void (*encode_tile)(const float* x, int head_dim, int masked, float* scratch, uint8_t* header, uint8_t* codes);
-    // In place, x (head_dim): engine/formats/hadamard.h, bit for bit. head_dim: a multiple of 8.
-    void (*rotate)(float* x, int head_dim);
+    // x to y, both (head_dim), which may be the same: engine/formats/hadamard.h, bit for bit. head_dim: a multiple
+    // of 8.
+    void (*rotate)(const float* x, int head_dim, float* y);
     // x (head_dim) to one Activation each, padded with zeros to padded_head_dim(head_dim), and one scale for all:
     // largest magnitude / 127.
     void (*quantise_query)(const float* x, int head_dim, void* query, float* scale);

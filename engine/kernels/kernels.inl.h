@@ -138,16 +138,16 @@ struct KernelsFor {
     }
 
     // exp_f32 (engine/base/math.h) in eight lanes, operation by operation. Each of them waits for the one before it, so
-    // vectors take turns.
-    template <int n>
+    // vectors take turns. kNoneAbove0: x are known to be 0 or less.
+    template <bool kNoneAbove0 = false, int n>
     [[gnu::always_inline]] static void exp(F32 (&x)[n]) {
         F32 t[n], p[n];
         const auto each = [&](auto step) __attribute__((always_inline)) {
             for (int i = 0; i < n; ++i) step(i);
         };
-        each([&](int i) {
-            x[i] = in_order<S>(S::min(S::max(x[i], constant<S, ExpF32::kLowest>()), constant<S, ExpF32::kHighest>()));
-        });
+        each([&](int i) { x[i] = in_order<S>(S::max(x[i], constant<S, ExpF32::kLowest>())); });
+        if constexpr (!kNoneAbove0)
+            each([&](int i) { x[i] = in_order<S>(S::min(x[i], constant<S, ExpF32::kHighest>())); });
         each([&](int i) {
             t[i] = in_order<S>(S::add(S::mul(x[i], constant<S, ExpF32::kLog2E>()), constant<S, ExpF32::kRound>()));
         });
@@ -262,16 +262,19 @@ struct KernelsFor {
 
     static void softmax_block(float* scores, int n, float* largest, float* sum) {
         int i = 0;
-        F32 top = S::splat(scores[0]);
-        for (; i + kLanes <= n; i += kLanes) top = S::max(top, S::load(scores + i));
-        float m = S::largest(top);
+        F32 even = S::splat(scores[0]), odd = even;
+        for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+            even = S::max(even, S::load(scores + i));
+            odd = S::max(odd, S::load(scores + i + kLanes));
+        }
+        float m = S::largest(S::max(even, odd));
         for (; i < n; ++i) m = m > scores[i] ? m : scores[i];
 
         F32 acc = S::splat(0);
         const F32 shift = S::splat(m);
         for (i = 0; i + 2 * kLanes <= n; i += 2 * kLanes) {
             F32 p[2] = {S::sub(S::load(scores + i), shift), S::sub(S::load(scores + i + kLanes), shift)};
-            exp(p);
+            exp<true>(p);
             S::store(scores + i, p[0]);
             S::store(scores + i + kLanes, p[1]);
             acc = S::add(S::add(acc, p[0]), p[1]);

@@ -42,8 +42,8 @@ struct TileKernelsFor {
 
     // ---- encoding: as engine/formats/tile.cpp, operation by operation -------------------------------------------
 
-    // As hadamard_block, n >= 8.
-    static void hadamard_block(float* x, int n) {
+    // As hadamard_block, n >= 8. y may be x.
+    static void hadamard_block(const float* x, int n, float* y) {
         const auto inside = [&](int i) {
             return S::template butterfly<4>(S::template butterfly<2>(S::template butterfly<1>(S::load(x + i))));
         };
@@ -52,35 +52,37 @@ struct TileKernelsFor {
             for (int i = 0; i < n; i += 4 * kLanes) {
                 const F32 a = inside(i), b = inside(i + kLanes), c = inside(i + 2 * kLanes), d = inside(i + 3 * kLanes);
                 const F32 sum_ab = S::add(a, b), sum_cd = S::add(c, d), less_ab = S::sub(a, b), less_cd = S::sub(c, d);
-                S::store(x + i, S::add(sum_ab, sum_cd));
-                S::store(x + i + kLanes, S::add(less_ab, less_cd));
-                S::store(x + i + 2 * kLanes, S::sub(sum_ab, sum_cd));
-                S::store(x + i + 3 * kLanes, S::sub(less_ab, less_cd));
+                S::store(y + i, S::add(sum_ab, sum_cd));
+                S::store(y + i + kLanes, S::add(less_ab, less_cd));
+                S::store(y + i + 2 * kLanes, S::sub(sum_ab, sum_cd));
+                S::store(y + i + 3 * kLanes, S::sub(less_ab, less_cd));
             }
             half = 4 * kLanes;
         } else {
-            for (int i = 0; i < n; i += kLanes) S::store(x + i, inside(i));
+            for (int i = 0; i < n; i += kLanes) S::store(y + i, inside(i));
         }
-        for (; half < n; half *= 2)
+        const F32 scale = S::splat(1.0f / std::sqrt(float(n)));
+        if (half == n)
+            for (int i = 0; i < n; i += kLanes) S::store(y + i, S::mul(S::load(y + i), scale));
+        for (; half < n; half *= 2) {
+            const F32 by = 2 * half == n ? scale : S::splat(1);  // in the last pass
             for (int i = 0; i < n; i += 2 * half)
                 for (int j = i; j < i + half; j += kLanes) {
-                    const F32 a = S::load(x + j), b = S::load(x + j + half);
-                    S::store(x + j, S::add(a, b));
-                    S::store(x + j + half, S::sub(a, b));
+                    const F32 a = S::load(y + j), b = S::load(y + j + half);
+                    S::store(y + j, S::mul(S::add(a, b), by));
+                    S::store(y + j + half, S::mul(S::sub(a, b), by));
                 }
-        const F32 scale = S::splat(1.0f / std::sqrt(float(n)));
-        for (int i = 0; i < n; i += kLanes) S::store(x + i, S::mul(S::load(x + i), scale));
+        }
     }
 
     static void rotate_rows(const float* x, int head_dim, int masked, float* y) {
         const ptrdiff_t first = ptrdiff_t(masked) * head_dim, end = ptrdiff_t(kTilePositions) * head_dim;
-        std::memcpy(y + first, x + first, size_t(end - first) * sizeof *x);
-        for (ptrdiff_t row = first; row < end; row += head_dim) rotate(y + row, head_dim);
+        for (ptrdiff_t row = first; row < end; row += head_dim) rotate(x + row, head_dim, y + row);
     }
-    static void rotate(float* x, int head_dim) {
+    static void rotate(const float* x, int head_dim, float* y) {
         for (int d = 0, size; d < head_dim; d += size) {
             size = hadamard_block_size(head_dim - d);
-            hadamard_block(x + d, size);
+            hadamard_block(x + d, size, y + d);
         }
     }
 
@@ -570,10 +572,13 @@ struct TileKernelsFor {
     // What the mean adds to all scores of a query; four queries at a time.
     static void mean_scores(const uint8_t* header, int head_dim, const Activation* queries, const float* query_scales,
                             int n, float* out) {
-        int8_t mean[kMaxTileHeadDim];
         const int padded = padded_head_dim(head_dim);
-        if (padded > head_dim) std::memset(mean + head_dim, 0, 16);
-        std::memcpy(mean, header + kTilePositions, size_t(head_dim));
+        const uint8_t* mean = header + kTilePositions;
+        uint8_t wide[kMaxTileHeadDim];
+        if (padded > head_dim) {
+            std::memset(wide + head_dim, 0, 16);
+            mean = static_cast<uint8_t*>(std::memcpy(wide, mean, size_t(head_dim)));
+        }
         const float scale = tile_mean_scale(header, head_dim);
         with_products<S>([&](auto products) {
             for (int first = 0; first < n; first += 4) {
@@ -672,25 +677,40 @@ struct TileKernelsFor {
         float scale[kQueries];  // of q
         float sum[kQueries];    // of the weights of rows that are not masked
     };
-    // present: 1 for each row, or 0 where it is masked; nullptr: none is.
-    static void quantise_weights(const float* weights, const float* row_scales, const float* present, int query,
-                                 bool few, RowWeights& out) {
-        float scaled[kTilePositions];
-        F32 largest = S::splat(0), sum = largest;
-        for (int p = 0; p < kTilePositions; p += kLanes) {
-            const F32 w = S::load(weights + p), product = S::mul(w, S::load(row_scales + p));
-            S::store(scaled + p, product);
-            largest = S::max(largest, product);
-            sum = S::add(sum, present ? S::mul(w, S::load(present + p)) : w);
+    // weights: (n, 64), stride apart. present: 1 for each row, or 0 where it is masked; nullptr: none is. All queries
+    // go through one step before any goes through the next: each step waits for its own results.
+    static void quantise_weights(const float* weights, int64_t stride, int n, const float* row_scales,
+                                 const float* present, RowWeights& out) {
+        for (int i = 0; i < n; ++i) {
+            const float* w = weights + i * stride;
+            const F32 zero = S::splat(0);
+            F32 largest[2] = {zero, zero}, sum = zero;
+#pragma GCC unroll 1
+            for (int p = 0; p < kTilePositions; p += 2 * kLanes)
+                for (int half = 0; half < 2; ++half) {
+                    const int at = p + half * kLanes;
+                    const F32 weight = S::load(w + at);
+                    largest[half] = S::max(largest[half], S::mul(weight, S::load(row_scales + at)));
+                    sum = S::add(sum, present ? S::mul(weight, S::load(present + at)) : weight);
+                }
+            out.scale[i] = S::largest(S::max(largest[0], largest[1]));
+            out.sum[i] = S::sum(sum);
         }
-        const float top = S::largest(largest), inverse = top > 0 ? 127.0f / top : 0.0f;
-        for (int p = 0; p < kTilePositions; p += 32)
-            if (few)
-                quantise_positive32<S>(scaled + p, inverse, out.q[query] + p);
-            else
-                S::quantise32(scaled + p, inverse, out.q[query] + p);
-        out.scale[query] = top / 127.0f;
-        out.sum[query] = S::sum(sum);
+        for (int i = 0; i < n; ++i) {
+            const float* w = weights + i * stride;
+            const float top = out.scale[i], inverse = top > 0 ? 127.0f / top : 0.0f;
+#pragma GCC unroll 1
+            for (int p = 0; p < kTilePositions; p += 32) {
+                float scaled[32];
+                for (int j = 0; j < 32; j += kLanes)
+                    S::store(scaled + j, S::mul(S::load(w + p + j), S::load(row_scales + p + j)));
+                if (n < kPanelTokens)
+                    quantise_positive32<S>(scaled, inverse, out.q[i] + p);
+                else
+                    S::quantise32(scaled, inverse, out.q[i] + p);
+            }
+            out.scale[i] = top / 127.0f;
+        }
     }
 
     template <int kBits>
@@ -708,11 +728,9 @@ struct TileKernelsFor {
         for (; c + 32 <= head_dim; c += 32) S::scale_to_float(mean_levels + c, 1.0f, mean + c);
         for (; c < head_dim; ++c) mean[c] = float(mean_levels[c]);
         RowWeights w;
-        const bool few = n < kPanelTokens;
-        for (int i = 0; i < n; ++i)
-            quantise_weights(weights + i * stride, row_scales, masked ? present : nullptr, i, few, w);
+        quantise_weights(weights, stride, n, row_scales, masked ? present : nullptr, w);
 
-        if (few) {
+        if (n < kPanelTokens) {
             float dots[kPanelTokens * kMaxTileHeadDim];
             some_dots<kBits, TileSide::values>(values, head_dim, kTilePositions, levels.table, w.q[0], n, dots);
             const float* dot = dots;

@@ -86,6 +86,7 @@ void Attention::one_query(const Batch& batch) {
     CHECK(size_t(blocks) * size_t(n_heads_) * size_t(stride_) <= partials_.size());
     for (std::atomic<int64_t>& left : blocks_left_) left.store(blocks, std::memory_order_relaxed);
     pool_.for_rows(blocks * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
+        fetch_block(batch, first + begin / n_kv_heads, int(begin % n_kv_heads));
         for (int64_t i = begin; i < end; ++i) {
             const int kv_head = int(i % n_kv_heads);
             if (i + 1 < end) fetch_block(batch, first + (i + 1) / n_kv_heads, int((i + 1) % n_kv_heads));
@@ -146,15 +147,14 @@ void Attention::block(const Work& work) {
     if (cache_.visible_window() > 0) hide_deleted(work);
     // Outside the window weights are exactly 0, and a block without any position inside it changes nothing when it is
     // merged: what a query sees does not depend on which others share its batch.
+    std::fill_n(work.partial, rows_of(work) * stride_, 0.0f);
     for_each_query(work, [&](int row, int64_t t) {
         const int end = end_of(work, t);
         const int begin = int(std::clamp<int64_t>(work.batch.oldest_for(t) - work.first, 0, end));
         float* scores = work.scratch.scores.data() + row * kBlockPositions;
-        float* result = work.partial + row * stride_;
-        std::fill_n(result, 2 * head_dim_, 0.0f);
-        std::fill_n(scores, begin, 0.0f);
-        float& largest = result[2 * head_dim_] = kNoScore;
-        float& sum = result[2 * head_dim_ + 1] = 0;
+        float& largest = work.partial[row * stride_ + 2 * head_dim_] = kNoScore;
+        float& sum = work.partial[row * stride_ + 2 * head_dim_ + 1];
+        if (begin > 0) std::fill_n(scores, begin, 0.0f);
         if (begin < end) kernels_.softmax_block(scores + begin, end - begin, &largest, &sum);
     });
     if (cache_.tiles())

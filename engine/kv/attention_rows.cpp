@@ -31,8 +31,7 @@ void Attention::row_scores(const Work& work) {
         for_each_query(work, [&](int row, int64_t) {
             const float* query = scratch.turned.data() + size_t(row) * d;
             if (format.rotated()) {
-                std::copy_n(query, d, scratch.rotated.data());
-                kernels_.rotate(scratch.rotated.data(), head_dim_);
+                kernels_.rotate(query, head_dim_, scratch.rotated.data());
                 query = scratch.rotated.data();
             }
             kernels_.quantise_row(query, scratch.int_queries.data() + size_t(row) * query_bytes,

@@ -54,8 +54,7 @@ void Attention::tile_scores(const Work& work) {
     bool quantised = false;
     const auto quantise_queries = [&] {
         for (int row = 0; row < rows; ++row) {
-            std::copy_n(scratch.turned.data() + size_t(row) * d, d, scratch.rotated.data());
-            kernels_.rotate(scratch.rotated.data(), head_dim_);
+            kernels_.rotate(scratch.turned.data() + size_t(row) * d, head_dim_, scratch.rotated.data());
             kernels_.quantise_query(scratch.rotated.data(), head_dim_,
                                     scratch.int_queries.data() + size_t(row) * query_bytes,
                                     &scratch.int_scales[size_t(row)]);

@@ -73,7 +73,8 @@ void Rope::turn(const Table& table, int64_t row, const float* x, float* out) con
 void Rope::turn_towards(int64_t chunk, int64_t t, int head_dim, const float* query, float* out) const {
     const int64_t chunks_away = t / kChunkPositions - chunk;
     const size_t turned = 2 * options_.frequencies.size();
-    std::copy_n(query + turned, size_t(head_dim) - turned, out + turned);
+    // (To copy nothing is a call too, in WebAssembly.)
+    if (size_t(head_dim) > turned) std::copy_n(query + turned, size_t(head_dim) - turned, out + turned);
     const bool inside = options_.trained_length == 0 || t < options_.trained_length;
     const bool far = t - chunk * kChunkPositions > options_.distance_clamp;
     if (options_.distance_clamp > 0 && !inside && far)

@@ -133,8 +133,8 @@ struct Wasm128 {
     static float largest(F32 a) {
         const v128_t t = wasm_f32x4_pmax(a.lo, a.hi);
         const v128_t u = wasm_f32x4_pmax(t, wasm_i32x4_shuffle(t, t, 2, 3, 2, 3));
-        const float x = wasm_f32x4_extract_lane(u, 0), y = wasm_f32x4_extract_lane(u, 1);
-        return x > y ? x : y;
+        // Choosing one of two floats would be a branch, which nobody can foresee.
+        return wasm_f32x4_extract_lane(wasm_f32x4_pmax(u, wasm_i32x4_shuffle(u, u, 1, 1, 1, 1)), 0);
     }
 
     static F32 abs(F32 a) { return {wasm_f32x4_abs(a.lo), wasm_f32x4_abs(a.hi)}; }
@@ -161,6 +161,15 @@ struct Wasm128 {
                                                wasm_i32x4_shr(wasm_i32x4_shl(b, 24), 24));
         }
     }
+    // The same where no integer has a sign.
+    static void quantise_positive32(const float* x, float scale, v128_t (&q)[4]) {
+        const v128_t s = wasm_f32x4_splat(scale), round = wasm_f32x4_splat(ExpF32::kRound);
+        const v128_t low = wasm_i32x4_const_splat(0xff);
+        const auto rounded = [&](const float* at) {
+            return wasm_v128_and(wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(at), s), round), low);
+        };
+        for (int i = 0; i < 4; ++i) q[i] = wasm_i16x8_narrow_i32x4(rounded(x + 8 * i), rounded(x + 8 * i + 4));
+    }
     static void quantise32(const float* x, float scale, Activation* out) {
         Block& block = *reinterpret_cast<Block*>(out);
         v128_t q[4];
@@ -173,7 +182,7 @@ struct Wasm128 {
     }
     static void quantise_positive32(const float* x, float scale, Activation* out) {
         v128_t q[4];
-        quantise32(x, scale, q);
+        quantise_positive32(x, scale, q);
         for (int i = 0; i < 4; ++i) wasm_v128_store(reinterpret_cast<Block*>(out)->x + 8 * i, q[i]);
     }
     static Weights32 load_weights(const void* p) {
