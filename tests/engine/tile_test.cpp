@@ -318,8 +318,11 @@ TEST_P(TileKernels, RotateHasTheBitsOfTheReference) {
         for (float& v : x) v = float(int(rng() % 2001) - 1000) * 0.001f;
         std::vector<float> expected = x;
         hadamard(expected.data(), head_dim);
-        GetParam()->rotate(x.data(), head_dim);
-        EXPECT_EQ(x, expected) << head_dim;
+        std::vector<float> elsewhere(x.size());
+        GetParam()->rotate(x.data(), head_dim, elsewhere.data());
+        EXPECT_EQ(elsewhere, expected) << head_dim;
+        GetParam()->rotate(x.data(), head_dim, x.data());
+        EXPECT_EQ(x, expected) << head_dim << ", in place";
     }
 }
 
