@@ -85,11 +85,12 @@ void Attention::one_query(const Batch& batch) {
     const int64_t first = batch.first_block(0), blocks = batch.position / kBlockPositions + 1 - first;
     CHECK(size_t(blocks) * size_t(n_heads_) * size_t(stride_) <= partials_.size());
     for (std::atomic<int64_t>& left : blocks_left_) left.store(blocks, std::memory_order_relaxed);
+    const auto fetch = [&](int64_t i) { fetch_block(batch, first + i / n_kv_heads, int(i % n_kv_heads)); };
     pool_.for_rows(blocks * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
-        fetch_block(batch, first + begin / n_kv_heads, int(begin % n_kv_heads));
+        fetch(begin);
         for (int64_t i = begin; i < end; ++i) {
             const int kv_head = int(i % n_kv_heads);
-            if (i + 1 < end) fetch_block(batch, first + (i + 1) / n_kv_heads, int((i + 1) % n_kv_heads));
+            if (i + 1 < end) fetch(i + 1);
             float* partial = partials_.data() + (i / n_kv_heads * n_heads_ + kv_head * group_) * stride_;
             const int64_t block_first = (first + i / n_kv_heads) * kBlockPositions;
             block({batch, kv_head, block_first, 0, 1, scratch_[size_t(thread)], partial});

@@ -150,23 +150,15 @@ struct Wasm128 {
             return {butterfly4<kDistance>(a.lo), butterfly4<kDistance>(a.hi)};
     }
 
-    // To int16.
+    // To int16. kPositive: no x is below 0.
+    template <bool kPositive = false>
     static void quantise32(const float* x, float scale, v128_t (&q)[4]) {
         const v128_t s = wasm_f32x4_splat(scale), round = wasm_f32x4_splat(ExpF32::kRound);
-        for (int i = 0; i < 32; i += 8) {
-            // The integer is the low byte; shifting up and down again extends its sign.
-            const v128_t a = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(x + i), s), round);
-            const v128_t b = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(x + i + 4), s), round);
-            q[i / 8] = wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(wasm_i32x4_shl(a, 24), 24),
-                                               wasm_i32x4_shr(wasm_i32x4_shl(b, 24), 24));
-        }
-    }
-    // The same where no integer has a sign.
-    static void quantise_positive32(const float* x, float scale, v128_t (&q)[4]) {
-        const v128_t s = wasm_f32x4_splat(scale), round = wasm_f32x4_splat(ExpF32::kRound);
         const v128_t low = wasm_i32x4_const_splat(0xff);
+        // The integer is the low byte; shifting up and down again extends its sign.
         const auto rounded = [&](const float* at) {
-            return wasm_v128_and(wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(at), s), round), low);
+            const v128_t sum = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(at), s), round);
+            return kPositive ? wasm_v128_and(sum, low) : wasm_i32x4_shr(wasm_i32x4_shl(sum, 24), 24);
         };
         for (int i = 0; i < 4; ++i) q[i] = wasm_i16x8_narrow_i32x4(rounded(x + 8 * i), rounded(x + 8 * i + 4));
     }
@@ -182,7 +174,7 @@ struct Wasm128 {
     }
     static void quantise_positive32(const float* x, float scale, Activation* out) {
         v128_t q[4];
-        quantise_positive32(x, scale, q);
+        quantise32<true>(x, scale, q);
         for (int i = 0; i < 4; ++i) wasm_v128_store(reinterpret_cast<Block*>(out)->x + 8 * i, q[i]);
     }
     static Weights32 load_weights(const void* p) {

@@ -74,7 +74,7 @@ struct WasmRelaxed : Wasm128 {
     }
     static void quantise_positive32(const float* x, float scale, Activation* out) {
         v128_t wide[4];
-        Wasm128::quantise_positive32(x, scale, wide);
+        Wasm128::quantise32<true>(x, scale, wide);
         Block& block = *reinterpret_cast<Block*>(out);
         for (int half = 0; half < 2; ++half)
             wasm_v128_store(block.magnitude + 16 * half, wasm_i8x16_narrow_i16x8(wide[2 * half], wide[2 * half + 1]));

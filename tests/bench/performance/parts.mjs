@@ -44,17 +44,8 @@ export const parts = [
     seconds: 280,
     command: tab(
       '135m-q8_0',
-      ...[
-        '--kv',
-        'quality,fp16',
-        '--peer-kv',
-        'q8_0',
-        '--depths',
-        '32,4000',
-        '--depths-in-turn',
-        '--only',
-        'load,decode',
-      ],
+      ...['--kv', 'quality,fp16', '--peer-kv', 'q8_0', '--depths', '32,4000', '--depths-in-turn'],
+      ...['--only', 'load,decode'],
     ),
   },
   // A sample of 32 tokens at 32 takes a third of a second, which is less than the machine's speed keeps still for.
