@@ -66,6 +66,12 @@ Result<std::unique_ptr<TileCache>> TileCache::create(const KvShape& shape, const
 
 // ---- bytes
 
+uint64_t TileCache::record_bytes() const {
+    uint64_t bytes = sizeof(Tile);
+    for (const TileGroup& group : groups_) bytes += group.record_bytes();
+    return bytes;
+}
+
 uint64_t TileCache::slab_bytes() const {
     uint64_t bytes = 0;
     for (const TileGroup& group : groups_) bytes += group.exact_bytes();
@@ -271,8 +277,9 @@ void TileCache::demote(int64_t index, Tier tier, ThreadPool& pool) {
         if (from.bits == 8 || from.bits == to_bits) return;
         demote_tile(side, const_cast<uint8_t* const*>(from.pages), shape_.head_dim, from.bits, to_bits);
     });
-    for (TileGroup& group : groups_) group.keep_pages(index, tier);
-    tiles_[size_t(index)].tier = tier;
+    Tier& now = tiles_[size_t(index)].tier;
+    for (TileGroup& group : groups_) group.close_ranks(index, now, tier);
+    now = tier;
 }
 
 void TileCache::unseal(int64_t index) {
@@ -548,7 +555,7 @@ void TileCache::save(ByteWriter& out) const {
             if (tile.exact)
                 for (float* rows : group.all_exact_rows(int64_t(j))) out.bytes(rows, written * d * sizeof(float));
             if (tile.sealed)
-                for (const auto page : group.sealed_pages(int64_t(j), tile.tier)) out.bytes(page.data(), page.size());
+                for (const auto part : group.sealed_parts(int64_t(j), tile.tier)) out.bytes(part.data(), part.size());
         }
     }
 }
@@ -637,8 +644,8 @@ Status TileCache::restore_tile(int64_t index, int64_t newest, ByteReader& in) {
                 if (!all_finite(rows, written * d)) return damaged("an exact value of " + name + " is no number");
             }
         if (!sealed) continue;
-        for (const auto page : group.sealed_pages(index, Tier(*tier)))
-            if (const Status read = read_into(in, page.data(), page.size()); !read) return read.error();
+        for (const auto part : group.sealed_parts(index, Tier(*tier)))
+            if (const Status read = read_into(in, part.data(), part.size()); !read) return read.error();
     }
     return Done{};
 }

@@ -102,7 +102,7 @@ private:
     uint64_t sink_bytes() const {
         return uint64_t(2 * n_heads_in_all() * kSinkPositions) * uint64_t(shape_.head_dim) * sizeof(float);
     }
-    uint64_t record_bytes() const { return sizeof(Tile) + groups_.size() * TileGroup::record_bytes(); }
+    uint64_t record_bytes() const;
     uint64_t slab_bytes() const;  // exact rows of a tile
     uint64_t fixed_bytes() const;
     std::optional<Error> refuse_budget(uint64_t budget_bytes) const;

@@ -1,6 +1,8 @@
 #include "engine/kv/tile_group.h"
 
 #include <algorithm>
+#include <cstring>
+#include <numeric>
 
 namespace strata {
 
@@ -16,18 +18,50 @@ TileGroup::TileGroup(const KvShape& shape, std::vector<int> layers, const std::v
       window_(shape.window_of(layers.at(0))),
       layers_(std::move(layers)),
       n_guarded_(int(guarded.size())),
+      page_slices_(n_kv_heads_ * std::gcd(int(layers_.size()), n_guarded_)),
       exact_pool_(size_t(2 * n_heads_in_all()) * kTilePositions * size_t(head_dim_) * sizeof(float)),
-      header_pool_(headers_bytes() + size_t(n_guarded_ * n_kv_heads_ * kTilePositions * head_dim_)),
-      key_pool_(size_t((n_heads_in_all() - n_guarded_ * n_kv_heads_) * tile_page_bytes(head_dim_))),
-      value_pool_(size_t(n_heads_in_all() * tile_page_bytes(head_dim_))) {
-    int in_pages = 0, among_guarded = 0;
+      header_pool_(headers_bytes() + size_t(guarded_heads() * kTilePositions * head_dim_)),
+      page_pool_(size_t(page_slices_ * tile_page_bytes(head_dim_))) {
+    guarded_before_.push_back(0);
     for (const int layer : layers_)
-        place_.push_back(std::binary_search(guarded.begin(), guarded.end(), layer) ? -1 - among_guarded++ : in_pages++);
+        guarded_before_.push_back(guarded_before_.back() + std::binary_search(guarded.begin(), guarded.end(), layer));
+}
+
+int TileGroup::pages_at(Tier tier) const {
+    const int heads = n_heads_in_all();
+    return ((heads - guarded_heads()) * key_bits(tier) + heads * value_bits(tier)) / page_slices_;
+}
+
+std::span<TileGroup::Page> TileGroup::pages_of(const Part& part) const {
+    return {part.pages.get(), size_t(pages_at(Tier::k4v4))};
+}
+
+int TileGroup::first_slice(TileSide side, int layer, int head, Tier tier) const {
+    const bool has_keys = !is_guarded(layer);
+    int keys = (layer - guarded_before_[size_t(layer)]) * n_kv_heads_ + (has_keys ? head : 0);  // before
+    if (has_keys && side == TileSide::values) ++keys;
+    return keys * key_bits(tier) + (layer * n_kv_heads_ + head) * value_bits(tier);
+}
+
+uint8_t* TileGroup::slice(const Part& part, int index) const {
+    return part.pages[size_t(index / page_slices_)].get() + index % page_slices_ * tile_page_bytes(head_dim_);
+}
+
+template <class Fn>
+void TileGroup::for_each_run(Tier a, Tier b, Fn&& fn) const {
+    for (int layer = 0; layer < int(layers_.size()); ++layer)
+        for (int head = 0; head < n_kv_heads_; ++head)
+            for (const TileSide side : kTileSides)
+                if (side == TileSide::values || !is_guarded(layer))
+                    fn(first_slice(side, layer, head, a), first_slice(side, layer, head, b), bits_of_side(side, b));
 }
 
 void TileGroup::resize(int64_t n_tiles) {
     for (int64_t tile = n_tiles; tile < int64_t(parts_.size()); ++tile) let_go(tile);
+    const size_t before = parts_.size();
     parts_.resize(size_t(n_tiles));
+    for (size_t tile = before; tile < parts_.size(); ++tile)
+        parts_[tile].pages = std::make_unique<Page[]>(size_t(pages_at(Tier::k4v4)));
 }
 
 bool TileGroup::take_exact(int64_t tile) {
@@ -40,12 +74,10 @@ bool TileGroup::take_pages(int64_t tile, Tier tier) {
     Part& part = parts_[size_t(tile)];
     part.header = header_pool_.take();
     bool complete = part.header != nullptr;
-    for (const TileSide side : kTileSides)
-        for (int i = 0; i < tile_pages(bits_of_side(side, tier)) && complete; ++i) {
-            Page& page = part.pages[side_index(side)][i];
-            page = pool_of(side).take();
-            complete = page != nullptr;
-        }
+    for (int i = 0; i < pages_at(tier) && complete; ++i) {
+        part.pages[size_t(i)] = page_pool_.take();
+        complete = part.pages[size_t(i)] != nullptr;
+    }
     if (!complete) give_back_pages(tile);
     return complete;
 }
@@ -53,16 +85,17 @@ bool TileGroup::take_pages(int64_t tile, Tier tier) {
 void TileGroup::give_back_pages(int64_t tile) {
     Part& part = parts_[size_t(tile)];
     header_pool_.give_back(std::move(part.header));
-    for (const TileSide side : kTileSides)
-        for (Page& page : part.pages[side_index(side)]) pool_of(side).give_back(std::move(page));
+    for (Page& page : pages_of(part)) page_pool_.give_back(std::move(page));
 }
 
-void TileGroup::keep_pages(int64_t tile, Tier tier) {
-    for (const TileSide side : kTileSides) {
-        const auto pages = std::span(parts_[size_t(tile)].pages[side_index(side)]);
-        for (Page& page : pages.subspan(size_t(tile_pages(bits_of_side(side, tier)))))
-            pool_of(side).give_back(std::move(page));
-    }
+void TileGroup::close_ranks(int64_t tile, Tier from, Tier to) {
+    if (!part(tile).header) return;
+    for_each_run(from, to, [&](int was, int is, int bits) {
+        for (int i = 0; i < bits && was != is; ++i)
+            std::memcpy(slice(part(tile), is + i), slice(part(tile), was + i),
+                        page_pool_.page_bytes() / size_t(page_slices_));
+    });
+    for (Page& page : pages_of(part(tile)).subspan(size_t(pages_at(to)))) page_pool_.give_back(std::move(page));
 }
 
 float* TileGroup::exact_rows(TileSide side, int64_t tile, int layer, int head) const {
@@ -72,27 +105,32 @@ float* TileGroup::exact_rows(TileSide side, int64_t tile, int layer, int head) c
 
 TileView TileGroup::view(TileSide side, int64_t tile, int layer, int head, Tier tier) const {
     const Part& part = this->part(tile);
+    const int page_bytes = tile_page_bytes(head_dim_);
     TileView view{};
     view.header = part.header.get() +
                   (size_t(layer * n_kv_heads_ + head) * 2 + side_index(side)) * size_t(tile_header_bytes(head_dim_));
-    const int place = side == TileSide::keys ? place_[size_t(layer)] : layer;
-    if (place < 0) {
-        const int64_t row = (int64_t(-1 - place) * n_kv_heads_ + head) * kTilePositions;
+    if (side == TileSide::keys && is_guarded(layer)) {
+        const int64_t row = (int64_t(guarded_before_[size_t(layer)]) * n_kv_heads_ + head) * kTilePositions;
         const uint8_t* rows = part.header.get() + headers_bytes() + row * head_dim_;
         view.bits = 8;
-        for (int i = 0; i < tile_pages(8); ++i) view.pages[i] = rows + i * tile_page_bytes(head_dim_);
+        for (int i = 0; i < tile_pages(8); ++i) view.pages[i] = rows + i * page_bytes;
         return view;
     }
-    const int64_t offset = (int64_t(place) * n_kv_heads_ + head) * tile_page_bytes(head_dim_);
     view.bits = bits_of_side(side, tier);
-    for (int i = 0; i < tile_pages(view.bits); ++i) view.pages[i] = part.pages[side_index(side)][i].get() + offset;
+    const int first = first_slice(side, layer, head, tier);
+    const Page* page = &part.pages[size_t(first / page_slices_)];
+    for (int i = 0, at = first % page_slices_; i < tile_pages(view.bits); ++i, ++at) {
+        if (at == page_slices_) ++page, at = 0;
+        view.pages[i] = page->get() + at * page_bytes;
+    }
     return view;
 }
 
 uint64_t TileGroup::sealed_bytes(Tier tier) const {
-    return header_pool_.page_bytes() + uint64_t(key_bits(tier)) * key_pool_.page_bytes() +
-           uint64_t(value_bits(tier)) * value_pool_.page_bytes();
+    return header_pool_.page_bytes() + uint64_t(pages_at(tier)) * page_pool_.page_bytes();
 }
+
+uint64_t TileGroup::record_bytes() const { return sizeof(Part) + uint64_t(pages_at(Tier::k4v4)) * sizeof(Page); }
 
 uint64_t TileGroup::allocated_bytes() const {
     uint64_t bytes = 0;
@@ -118,14 +156,17 @@ std::vector<float*> TileGroup::all_exact_rows(int64_t tile) const {
     return rows;
 }
 
-std::vector<std::span<uint8_t>> TileGroup::sealed_pages(int64_t tile, Tier tier) const {
+std::vector<std::span<uint8_t>> TileGroup::sealed_parts(int64_t tile, Tier tier) const {
     const Part& part = this->part(tile);
-    std::vector<std::span<uint8_t>> pages{{part.header.get(), header_pool_.page_bytes()}};
-    for (int i = 0; i < tile_pages(key_bits(tier)); ++i)
-        pages.emplace_back(part.pages[0][i].get(), key_pool_.page_bytes());
-    for (int i = 0; i < tile_pages(value_bits(tier)); ++i)
-        pages.emplace_back(part.pages[1][i].get(), value_pool_.page_bytes());
-    return pages;
+    std::vector<std::span<uint8_t>> parts{{part.header.get(), header_pool_.page_bytes()}};
+    for (const TileSide side : kTileSides)
+        for (int i = 0; i < tile_pages(bits_of_side(side, tier)); ++i)
+            for (int layer = 0; layer < int(layers_.size()); ++layer)
+                for (int head = 0; head < n_kv_heads_; ++head)
+                    if (side == TileSide::values || !is_guarded(layer))
+                        parts.emplace_back(slice(part, first_slice(side, layer, head, tier) + i),
+                                           tile_page_bytes(head_dim_));
+    return parts;
 }
 
 }  // namespace strata

@@ -1,11 +1,14 @@
 // Where tiles lie: exact rows and sealed pages of those layers of a model that see equally far back. What is kept how
 // is TileCache's decision.
 //
-// All layers and heads of a tile change tiers together, so a page holds the same eighth (of eight bits) of a tile for
-// all of them: pages have one size, and a demoted tile's pages serve any other.
+// All layers and heads of a tile change tiers together. The codes of a tile are one sequence of slices, each one page
+// of engine/formats/tile.h: layer by layer, head by head, keys and then values, at the tier's bits. It lies in pages of
+// one size, full to the last, so that what attention reads of a head is one piece (two where a page ends), and a
+// demoted tile's pages serve any other.
 #pragma once
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -40,7 +43,9 @@ public:
     void give_back_exact(int64_t tile) { exact_pool_.give_back(std::move(parts_[size_t(tile)].exact)); }
     bool take_pages(int64_t tile, Tier tier);  // false: memory is out, and nothing was taken
     void give_back_pages(int64_t tile);
-    void keep_pages(int64_t tile, Tier tier);  // of a coarser tier; the others are given back
+    // Once all codes of a tile have lost bits (demote_tile): moves what is left together, and gives back the other
+    // pages.
+    void close_ranks(int64_t tile, Tier from, Tier to);
 
     // ---- addresses; `layer`: index among layers()
     float* exact_rows(TileSide side, int64_t tile, int layer, int head) const;  // (64, head_dim)
@@ -51,39 +56,48 @@ public:
     uint64_t sealed_bytes(Tier tier) const;                            // of a tile; tier: not exact
     uint64_t exact_bytes(int64_t tile) const { return part(tile).exact ? exact_bytes() : 0; }
     uint64_t sealed_bytes(int64_t tile, Tier tier) const { return part(tile).header ? sealed_bytes(tier) : 0; }
-    static uint64_t record_bytes() { return sizeof(Part); }  // of a tile, whatever it holds
-    uint64_t allocated_bytes() const;                        // pages, free ones included
+    uint64_t record_bytes() const;     // of a tile, whatever it holds
+    uint64_t allocated_bytes() const;  // pages, free ones included
     uint64_t free_bytes() const;
     void trim();
 
     // The forms of a tile in the order in which they are saved.
     std::vector<float*> all_exact_rows(int64_t tile) const;  // (64, head_dim) each
-    std::vector<std::span<uint8_t>> sealed_pages(int64_t tile, Tier tier) const;
+    std::vector<std::span<uint8_t>> sealed_parts(int64_t tile, Tier tier) const;
 
 private:
     using Page = PagePool::Page;
     struct Part {
-        Page exact;        // floats (2 sides, n_layers, n_kv_heads, 64, head_dim); empty: not held
-        Page header;       // (n_layers, n_kv_heads, 2 sides, header), then the keys of guarded layers:
-                           // (guarded layers, n_kv_heads, 64, head_dim); empty: not sealed
-        Page pages[2][4];  // of each side
+        Page exact;                     // floats (2 sides, n_layers, n_kv_heads, 64, head_dim); empty: not held
+        Page header;                    // (n_layers, n_kv_heads, 2 sides, header), then the keys of guarded layers:
+                                        // (guarded layers, n_kv_heads, 64, head_dim); empty: not sealed
+        std::unique_ptr<Page[]> pages;  // (pages_at(Tier::k4v4)): pages_at(tier) of slices
     };
 
     const Part& part(int64_t tile) const { return parts_[size_t(tile)]; }
     int n_heads_in_all() const { return int(layers_.size()) * n_kv_heads_; }
+    bool is_guarded(int layer) const { return guarded_before_[size_t(layer)] < guarded_before_[size_t(layer) + 1]; }
+    int guarded_heads() const { return n_guarded_ * n_kv_heads_; }
     size_t headers_bytes() const { return size_t(2 * n_heads_in_all() * tile_header_bytes(head_dim_)); }
-    // Without guarded layers pages of both sides have one size, and one free list.
-    PagePool& pool_of(TileSide side) { return side == TileSide::keys || n_guarded_ == 0 ? key_pool_ : value_pool_; }
+    int pages_at(Tier tier) const;
+    std::span<Page> pages_of(const Part& part) const;
+    // The first slice of the keys (none, of guarded layers) or the values of a head.
+    int first_slice(TileSide side, int layer, int head, Tier tier) const;
+    uint8_t* slice(const Part& part, int index) const;
+    // fn(first slice at tier `a`, first slice at tier `b`, bits at tier `b`), of all keys and values in order.
+    template <class Fn>
+    void for_each_run(Tier a, Tier b, Fn&& fn) const;
     template <class Group>  // const or not
     static auto pools_of(Group& g) {
-        return std::array{&g.exact_pool_, &g.header_pool_, &g.key_pool_, &g.value_pool_};
+        return std::array{&g.exact_pool_, &g.header_pool_, &g.page_pool_};
     }
 
     int n_kv_heads_, head_dim_, window_;
     std::vector<int> layers_;
     int n_guarded_;
-    std::vector<int> place_;  // of each layer's keys: among those in key pages, or -1 - place among the guarded
-    PagePool exact_pool_, header_pool_, key_pool_, value_pool_;
+    std::vector<int> guarded_before_;  // (n_layers + 1): how many of the layers before are guarded
+    int page_slices_;                  // so many that they fill pages at every tier
+    PagePool exact_pool_, header_pool_, page_pool_;
     std::vector<Part> parts_;
 };
 
