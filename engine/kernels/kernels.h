@@ -110,8 +110,9 @@ struct Kernels {
     // x (head_dim) to one Activation each, padded with zeros to padded_head_dim(head_dim), and one scale for all:
     // largest magnitude / 127.
     void (*quantise_query)(const float* x, int head_dim, void* query, float* scale);
-    // Has the bytes of a tile come nearer while something else is computed: they lie in pieces, of which each costs the
-    // time that memory takes to answer.
+    // Has bytes come nearer while something else is computed, which hides the time that memory takes to answer.
+    void (*fetch)(const void* p, int64_t bytes);
+    // The same, of a tile.
     void (*fetch_tile)(const TileView& tile, int head_dim);
     // scores[i * stride + p] = queries[i] . key p, rotated, for n queries:
     //   float(exact dot with the levels) * (scale of p * (query scale * unit)) + (query scale * mean scale) * float(dot

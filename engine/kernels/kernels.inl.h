@@ -443,6 +443,7 @@ struct KernelsFor {
                 Tile::encode_tile,
                 Tile::rotate,
                 Tile::quantise_query,
+                Tile::fetch,
                 Tile::fetch_tile,
                 Tile::tile_scores,
                 Tile::tile_values,

@@ -376,9 +376,10 @@ struct TileKernelsFor {
 
     // ---- fetching ahead ------------------------------------------------------------------------------------------
 
+    static void fetch(const void* p, int64_t bytes) { fetch_lines<S>(static_cast<const uint8_t*>(p), bytes); }
     static void fetch_tile(const TileView& tile, int head_dim) {
-        fetch_lines<S>(tile.header, tile_header_bytes(head_dim));
-        for (int i = 0; i < tile_pages(tile.bits); ++i) fetch_lines<S>(tile.pages[i], tile_page_bytes(head_dim));
+        fetch(tile.header, tile_header_bytes(head_dim));
+        for (int i = 0; i < tile_pages(tile.bits); ++i) fetch(tile.pages[i], tile_page_bytes(head_dim));
     }
 
     // ---- scores -------------------------------------------------------------------------------------------------

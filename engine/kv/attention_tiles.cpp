@@ -31,11 +31,14 @@ TileView Attention::sealed_tile(const Batch& batch, TileSide side, int64_t tile,
                : TileView{};
 }
 
-// The same, on its way here while something else is computed. Exact tiles are one piece, which processors fetch ahead
-// by themselves.
+// The same, on its way here while something else is computed; so are the rows of one that the queries see exact.
 TileView Attention::fetched_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const {
     const TileView view = sealed_tile(batch, side, tile, kv_head);
-    if (view.header) kernels_.fetch_tile(view, head_dim_);
+    if (view.header)
+        kernels_.fetch_tile(view, head_dim_);
+    else
+        kernels_.fetch(cache_.tiles()->exact_rows(side, tile, batch.layer.index, kv_head),
+                       int64_t(sizeof(float)) * head_dim_ * seen_rows(tile, batch.position + batch.n - 1));
     return view;
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
 namespace strata {
 
@@ -17,19 +16,20 @@ TileGroup::TileGroup(const KvShape& shape, std::vector<int> layers, const std::v
       head_dim_(shape.head_dim),
       window_(shape.window_of(layers.at(0))),
       layers_(std::move(layers)),
-      n_guarded_(int(guarded.size())),
-      page_slices_(n_kv_heads_ * std::gcd(int(layers_.size()), n_guarded_)),
+      page_slices_(guarded.empty() ? n_heads_in_all() : n_kv_heads_),
       exact_pool_(size_t(2 * n_heads_in_all()) * kTilePositions * size_t(head_dim_) * sizeof(float)),
-      header_pool_(headers_bytes() + size_t(guarded_heads() * kTilePositions * head_dim_)),
+      header_pool_(headers_bytes() + guarded.size() * size_t(n_kv_heads_ * kTilePositions * head_dim_)),
       page_pool_(size_t(page_slices_ * tile_page_bytes(head_dim_))) {
-    guarded_before_.push_back(0);
-    for (const int layer : layers_)
-        guarded_before_.push_back(guarded_before_.back() + std::binary_search(guarded.begin(), guarded.end(), layer));
+    int keys = 0;
+    for (const int layer : layers_) {
+        keys_before_.push_back(keys);
+        if (!std::binary_search(guarded.begin(), guarded.end(), layer)) keys += n_kv_heads_;
+    }
+    keys_before_.push_back(keys);
 }
 
 int TileGroup::pages_at(Tier tier) const {
-    const int heads = n_heads_in_all();
-    return ((heads - guarded_heads()) * key_bits(tier) + heads * value_bits(tier)) / page_slices_;
+    return (keys_before_.back() * key_bits(tier) + n_heads_in_all() * value_bits(tier)) / page_slices_;
 }
 
 std::span<TileGroup::Page> TileGroup::pages_of(const Part& part) const {
@@ -37,9 +37,8 @@ std::span<TileGroup::Page> TileGroup::pages_of(const Part& part) const {
 }
 
 int TileGroup::first_slice(TileSide side, int layer, int head, Tier tier) const {
-    const bool has_keys = !is_guarded(layer);
-    int keys = (layer - guarded_before_[size_t(layer)]) * n_kv_heads_ + (has_keys ? head : 0);  // before
-    if (has_keys && side == TileSide::values) ++keys;
+    int keys = keys_before_[size_t(layer)];
+    if (!is_guarded(layer)) keys += head + int(side_index(side));
     return keys * key_bits(tier) + (layer * n_kv_heads_ + head) * value_bits(tier);
 }
 
@@ -110,7 +109,7 @@ TileView TileGroup::view(TileSide side, int64_t tile, int layer, int head, Tier 
     view.header = part.header.get() +
                   (size_t(layer * n_kv_heads_ + head) * 2 + side_index(side)) * size_t(tile_header_bytes(head_dim_));
     if (side == TileSide::keys && is_guarded(layer)) {
-        const int64_t row = (int64_t(guarded_before_[size_t(layer)]) * n_kv_heads_ + head) * kTilePositions;
+        const int64_t row = int64_t(layer * n_kv_heads_ - keys_before_[size_t(layer)] + head) * kTilePositions;
         const uint8_t* rows = part.header.get() + headers_bytes() + row * head_dim_;
         view.bits = 8;
         for (int i = 0; i < tile_pages(8); ++i) view.pages[i] = rows + i * page_bytes;

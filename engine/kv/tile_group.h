@@ -76,8 +76,7 @@ private:
 
     const Part& part(int64_t tile) const { return parts_[size_t(tile)]; }
     int n_heads_in_all() const { return int(layers_.size()) * n_kv_heads_; }
-    bool is_guarded(int layer) const { return guarded_before_[size_t(layer)] < guarded_before_[size_t(layer) + 1]; }
-    int guarded_heads() const { return n_guarded_ * n_kv_heads_; }
+    bool is_guarded(int layer) const { return keys_before_[size_t(layer)] == keys_before_[size_t(layer) + 1]; }
     size_t headers_bytes() const { return size_t(2 * n_heads_in_all() * tile_header_bytes(head_dim_)); }
     int pages_at(Tier tier) const;
     std::span<Page> pages_of(const Part& part) const;
@@ -94,9 +93,8 @@ private:
 
     int n_kv_heads_, head_dim_, window_;
     std::vector<int> layers_;
-    int n_guarded_;
-    std::vector<int> guarded_before_;  // (n_layers + 1): how many of the layers before are guarded
-    int page_slices_;                  // so many that they fill pages at every tier
+    std::vector<int> keys_before_;  // (n_layers + 1): how many heads of the layers before have keys in pages
+    int page_slices_;               // so many that they fill pages at every tier
     PagePool exact_pool_, header_pool_, page_pool_;
     std::vector<Part> parts_;
 };
