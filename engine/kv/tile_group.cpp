@@ -91,8 +91,7 @@ void TileGroup::close_ranks(int64_t tile, Tier from, Tier to) {
     if (!part(tile).header) return;
     for_each_run(from, to, [&](int was, int is, int bits) {
         for (int i = 0; i < bits && was != is; ++i)
-            std::memcpy(slice(part(tile), is + i), slice(part(tile), was + i),
-                        page_pool_.page_bytes() / size_t(page_slices_));
+            std::memcpy(slice(part(tile), is + i), slice(part(tile), was + i), size_t(tile_page_bytes(head_dim_)));
     });
     for (Page& page : pages_of(part(tile)).subspan(size_t(pages_at(to)))) page_pool_.give_back(std::move(page));
 }
