@@ -15,7 +15,8 @@ run(wasm-opt ${MODULE}.merged --remove-unused-module-elements -O3 --inlining-opt
   -o ${MODULE}.merged)
 # Calls keep their order, so they go last, when nothing is optimised any more.
 merge(in_order ${MODULE}.merged ${MODULE}.merged)
-run(wasm-opt ${MODULE}.merged --remove-unused-module-elements --inlining --vacuum --merge-blocks -o ${MODULE}.merged)
+run(wasm-opt ${MODULE}.merged --remove-unused-module-elements --inlining --coalesce-locals --vacuum --merge-blocks
+  -o ${MODULE}.merged)
 # Blocks that the calls leave are found by reading the module again.
 run(wasm-opt ${MODULE}.merged --vacuum -o ${MODULE})
 file(REMOVE ${MODULE}.merged)

@@ -531,12 +531,12 @@ struct TileKernelsFor {
         }
     }
 
-    // dots (n, rows): the exact ones of the tile's rows with n queries (n, cols); cols: a multiple of 32.
-    template <class Products, int kBits, TileSide kSide, int n>
-    static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
-                         float* dots) {
-        // Said again, as a constant, for what is commonest: unrolling the others makes the download large.
-        if (kSide == TileSide::values && kBits == 4) cols = kTilePositions;
+    // dots (n, rows): the exact ones of the tile's rows with n queries (n, cols); cols: a multiple of 32, or kCols
+    // where that is not 0, and then loops are unrolled.
+    template <class Products, int kBits, TileSide kSide, int n, int kCols>
+    [[gnu::always_inline]] static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels,
+                                                const Activation* queries, float* dots) {
+        if constexpr (kCols != 0) cols = kCols;
         const TileView pages = tile;  // which no call can change
         const Bytes table = S::weight_table(S::load_bytes(levels));
         DotSum start[n];
@@ -546,14 +546,27 @@ struct TileKernelsFor {
                 start[i] =
                     S::add(start[i], Products::template dot_start<kSide == TileSide::values>(queries + i * cols + c));
         }
+        // The second pair loads the queries again: compilers would keep them from the first, in memory too, which is a
+        // store more for each.
+        const Activation* volatile same = queries;
+        const Activation* const again = same;
         for (int row = 0; row < rows; row += 4) {
             DotSum sums[n][4];
             const FourRows<kBits, kSide> four{pages, cols, row};
             add_pair<Products, kBits, kSide, 0, n>(four, table, queries, start, sums);
-            add_pair<Products, kBits, kSide, 1, n>(four, table, queries, start, sums);
+            add_pair<Products, kBits, kSide, 1, n>(four, table, again, start, sums);
             for (int i = 0; i < n; ++i)
                 S::store4(dots + i * rows + row, S::sums(sums[i][0], sums[i][1], sums[i][2], sums[i][3]));
         }
+    }
+    // Loops are unrolled for what is commonest: the others would make the download large.
+    template <class Products, int kBits, TileSide kSide, int n>
+    static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
+                         float* dots) {
+        if (kBits == 4 && (kSide == TileSide::values || cols == 64))
+            few_dots<Products, kBits, kSide, n, 64>(tile, rows, cols, levels, queries, dots);
+        else
+            few_dots<Products, kBits, kSide, n, 0>(tile, rows, cols, levels, queries, dots);
     }
     // n: below kPanelTokens.
     template <int kBits, TileSide kSide>
@@ -674,6 +687,7 @@ struct TileKernelsFor {
 
     // The weights of queries over a tile, times the scales of the rows, as integers.
     struct RowWeights {
+        float scaled[kQueries][kTilePositions];
         Activation q[kQueries][kTilePositions];
         float scale[kQueries];  // of q
         float sum[kQueries];    // of the weights of rows that are not masked
@@ -690,26 +704,22 @@ struct TileKernelsFor {
             for (int p = 0; p < kTilePositions; p += 2 * kLanes)
                 for (int half = 0; half < 2; ++half) {
                     const int at = p + half * kLanes;
-                    const F32 weight = S::load(w + at);
-                    largest[half] = S::max(largest[half], S::mul(weight, S::load(row_scales + at)));
+                    const F32 weight = S::load(w + at), scaled = S::mul(weight, S::load(row_scales + at));
+                    S::store(out.scaled[i] + at, scaled);
+                    largest[half] = S::max(largest[half], scaled);
                     sum = S::add(sum, present ? S::mul(weight, S::load(present + at)) : weight);
                 }
             out.scale[i] = S::largest(S::max(largest[0], largest[1]));
             out.sum[i] = S::sum(sum);
         }
         for (int i = 0; i < n; ++i) {
-            const float* w = weights + i * stride;
             const float top = out.scale[i], inverse = top > 0 ? 127.0f / top : 0.0f;
 #pragma GCC unroll 1
-            for (int p = 0; p < kTilePositions; p += 32) {
-                float scaled[32];
-                for (int j = 0; j < 32; j += kLanes)
-                    S::store(scaled + j, S::mul(S::load(w + p + j), S::load(row_scales + p + j)));
+            for (int p = 0; p < kTilePositions; p += 32)
                 if (n < kPanelTokens)
-                    quantise_positive32<S>(scaled, inverse, out.q[i] + p);
+                    quantise_positive32<S>(out.scaled[i] + p, inverse, out.q[i] + p);
                 else
-                    S::quantise32(scaled, inverse, out.q[i] + p);
-            }
+                    S::quantise32(out.scaled[i] + p, inverse, out.q[i] + p);
             out.scale[i] = top / 127.0f;
         }
     }

@@ -116,8 +116,9 @@ TileView TileGroup::view(TileSide side, int64_t tile, int layer, int head, Tier 
     }
     view.bits = bits_of_side(side, tier);
     const int first = first_slice(side, layer, head, tier);
-    const Page* page = &part.pages[size_t(first / page_slices_)];
-    for (int i = 0, at = first % page_slices_; i < tile_pages(view.bits); ++i, ++at) {
+    const int first_page = first / page_slices_;
+    const Page* page = &part.pages[size_t(first_page)];
+    for (int i = 0, at = first - first_page * page_slices_; i < tile_pages(view.bits); ++i, ++at) {
         if (at == page_slices_) ++page, at = 0;
         view.pages[i] = page->get() + at * page_bytes;
     }
