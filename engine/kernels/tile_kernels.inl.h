@@ -687,7 +687,7 @@ struct TileKernelsFor {
 
     // The weights of queries over a tile, times the scales of the rows, as integers.
     struct RowWeights {
-        float scaled[kQueries][kTilePositions];
+        float scaled[kQueries][kTilePositions];  // before they are rounded
         Activation q[kQueries][kTilePositions];
         float scale[kQueries];  // of q
         float sum[kQueries];    // of the weights of rows that are not masked
