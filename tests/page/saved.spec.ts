@@ -217,8 +217,8 @@ test('a conversation of 2,000 messages opens fast, and typing in it is not slow'
   const openedMs = await page.evaluate(() => performance.now());
   expect(openedMs).toBeLessThan(4000);
 
-  // The engine reads in the background, on all cores; the page must stay quick all the same. Half of the keys, because
-  // any one may wait for other programs of the machine.
+  // The engine reads in the background, on all cores; the page must stay quick all the same: for half of the
+  // keys as one types, and never frozen. (Any one key may wait for other programs of the machine.)
   await message(page).fill('');
   const keys = await page.evaluate(async () => {
     const box = document.querySelector<HTMLTextAreaElement>('#say')!;
@@ -233,6 +233,7 @@ test('a conversation of 2,000 messages opens fast, and typing in it is not slow'
     return shownMs.sort((a, b) => a - b);
   });
   expect(keys[15]).toBeLessThan(100);
+  expect(keys[30]).toBeLessThan(500);
 
   await page.getByRole('region', { name: 'Conversation' }).evaluate((scroll) => {
     scroll.scrollTop = 0;
