@@ -1,4 +1,4 @@
-// Brings a model's bytes from where they are straight into the engine's memory, chunk by chunk: there is never a second
+// Brings a model's bytes from where they are straight into the engine's memory, piece by piece: there is never a second
 // copy of the file.
 import type { NativeEngine } from '../../wasm/engine_module';
 import { fileAddress, filesOfModel, hubFacts } from './hub';
@@ -8,10 +8,20 @@ import { type LoadPhase, type LoadProgress, type ModelSource, StrataError } from
 
 /** A file of a model that has answered: its bytes can be read, once. */
 interface Part {
-  /** Held from the start: node cancels a body that nobody holds as soon as its Response is garbage. */
-  reader: ReadableStreamDefaultReader<Uint8Array>;
+  spans: Span[];
   /** As announced; the stream may turn out longer. undefined: not announced, or announced for a compressed form. */
   total: number | undefined;
+}
+/** A stretch of a file that is read by itself. */
+interface Span {
+  at: number; // in its file
+  /** Held from the start: node cancels a body that nobody holds as soon as its Response is garbage. */
+  reader: Reader;
+}
+/** What read() hands out is valid until it is called again. */
+interface Reader {
+  read(): Promise<ReadableStreamReadResult<Uint8Array>>;
+  cancel(): Promise<void>;
 }
 /** A model whose first file has answered. Split models have more. */
 export interface OpenSource {
@@ -23,8 +33,8 @@ export interface OpenSource {
 
 const unknownBytes = 2 ** 50; // of a file whose size nobody says: large enough for any header
 const progressEvery = 50; // ms
-const sliceBytes = 8 * 2 ** 20; // of a file, read at once
-const slicesAhead = 4;
+const spansAtOnce = 4; // of a file on this device
+const readBytes = 2 ** 20; // at most, at once, of each; a file that has fewer is one span
 
 /** A source that is to be kept is downloaded here, whole; others answer, and are read later. */
 export async function openSource(
@@ -40,40 +50,56 @@ export async function openSource(
 }
 
 function openBlobs(blobs: Blob[], name: string): OpenSource {
-  const [first, ...rest] = blobs.map((blob) => () => ({ reader: streamOf(blob).getReader(), total: blob.size }));
+  const [first, ...rest] = blobs.map((blob) => () => ({ spans: spansOf(blob), total: blob.size }));
   if (!first) throw new StrataError('invalid_argument', 'No file was given.');
   return { name, phase: 'read', first: first(), rest: rest.map((open) => async () => open()) };
 }
 
+function spansOf(blob: Blob): Span[] {
+  const length = Math.max(readBytes, Math.ceil(blob.size / spansAtOnce));
+  const count = Math.ceil(blob.size / length);
+  return Array.from({ length: count }, (_, i) => {
+    const at = i * length;
+    return { at, reader: readerOf(blob.slice(at, Math.min(blob.size, at + length)).stream()) };
+  });
+}
+
 /**
- * As blob.stream(), but in large slices, of which some are on their way while one is copied: in Chromium that takes half the
- * time, about twice that of the page faults of fresh memory (docs/performance.md).
+ * Reads into the same buffer again and again where the browser can (BYOB): pieces in buffers of their own cost the first touch
+ * of as much fresh memory once more.
  */
-function streamOf(blob: Blob): ReadableStream<Uint8Array> {
-  const slices: Promise<ArrayBuffer>[] = [];
-  let asked = 0;
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        for (; slices.length < slicesAhead && asked < blob.size; asked += sliceBytes) {
-          const slice = blob.slice(asked, asked + sliceBytes).arrayBuffer();
-          slice.catch(() => {}); // told when it is its turn
-          slices.push(slice);
-        }
-        const bytes = await slices.shift();
-        if (bytes) controller.enqueue(new Uint8Array(bytes));
-        else controller.close();
-      },
+function readerOf(stream: ReadableStream<Uint8Array>): Reader {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = stream.getReader({ mode: 'byob' });
+  } catch {
+    return stream.getReader();
+  }
+  let buffer = new ArrayBuffer(readBytes);
+  return {
+    async read() {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done) return { done, value: undefined };
+      buffer = value.buffer;
+      return { done, value };
     },
-    { highWaterMark: 0 },
-  );
+    cancel: () => reader.cancel(),
+  };
 }
 
 async function openUrl(url: string, signal: AbortSignal | undefined): Promise<Part> {
   const response = await ask(url, signal);
   const length = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
-  return { reader: response.body!.getReader(), total: length === null ? undefined : Number(length) };
+  const spans = [{ at: 0, reader: response.body!.getReader() }];
+  return { spans, total: length === null ? undefined : Number(length) };
 }
+
+/** Nothing more is read of it. */
+export async function cancelSource({ first }: OpenSource): Promise<void> {
+  await cancelAll(first);
+}
+
+const cancelAll = ({ spans }: Part) => Promise.allSettled(spans.map(({ reader }) => reader.cancel()));
 
 async function ask(url: string, signal: AbortSignal | undefined, headers: HeadersInit = {}): Promise<Response> {
   let response: Response;
@@ -200,31 +226,36 @@ async function readPart(
   onProgress: (progress: LoadProgress) => void,
 ): Promise<number> {
   if (source.total !== undefined) reserve(engine, before + source.total, before + source.total);
-  const { reader } = source;
   let loaded = 0;
   let reported = Number.NEGATIVE_INFINITY;
-  try {
-    for (;;) {
+  const take = async ({ at, reader }: Span) => {
+    for (let end = at; ; ) {
       throwIfAborted(signal);
       const { done, value } = await next(reader, source, loaded, signal);
-      if (done) break;
-      makeRoom(engine, before + loaded + value.length);
-      engine.bytes().set(value, before + loaded);
-      if (loaded < 4) checkMagic(engine.bytes(), before, loaded + value.length);
+      if (done) return;
+      makeRoom(engine, before + end + value.length);
+      engine.bytes().set(value, before + end);
+      if (end < 4) checkMagic(engine.bytes(), before, end + value.length);
+      end += value.length;
       loaded += value.length;
       if (performance.now() - reported < progressEvery) continue;
       reported = performance.now();
       onProgress({ phase: source.phase, loaded: before + loaded, total: totalFor(source, before, loaded) });
     }
+  };
+  const taking = source.spans.map(take);
+  try {
+    await Promise.all(taking);
   } finally {
-    reader.cancel().catch(() => {}); // no effect on a stream that has ended
+    await cancelAll(source); // no effect on what has ended
+    await Promise.allSettled(taking); // whoever frees the engine can: nobody writes to it any more
   }
   if (source.total !== undefined && loaded < source.total) throw endsEarly(source, loaded);
   return loaded;
 }
 
 async function next(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
+  reader: Reader,
   source: NamedPart,
   loaded: number,
   signal: AbortSignal | undefined,
