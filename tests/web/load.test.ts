@@ -215,12 +215,18 @@ describe('a file', () => {
   });
 
   test('larger than any tab can hold: said before a byte is read', async () => {
-    const stream = () => new ReadableStream({ pull: () => Promise.reject(new Error('was read')) });
+    let cancelled = 0;
+    const cancel = () => {
+      ++cancelled;
+    };
+    const pull = () => Promise.reject(new Error('was read'));
+    const stream = () => new ReadableStream({ pull, cancel }, { highWaterMark: 0 });
     const huge = { size: 6e9, slice: () => ({ stream }) } as unknown as Blob;
     expect(await failure(engine.load({ kind: 'file', file: huge }))).toMatchObject({
       code: 'out_of_memory',
       message: expect.stringMatching(/6\.00 GB.*4\.22 GB/),
     });
+    expect(cancelled).toBe(4); // every place in which it would have been read
   });
 
   test('that leaves no room for a conversation: refused, and a smaller one loads', async () => {

@@ -225,7 +225,6 @@ async function readPart(
   signal: AbortSignal | undefined,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<number> {
-  if (source.total !== undefined) reserve(engine, before + source.total, before + source.total);
   let loaded = 0;
   let reported = Number.NEGATIVE_INFINITY;
   const take = async ({ at, reader }: Span) => {
@@ -243,8 +242,10 @@ async function readPart(
       onProgress({ phase: source.phase, loaded: before + loaded, total: totalFor(source, before, loaded) });
     }
   };
-  const taking = source.spans.map(take);
+  let taking: Promise<void>[] = [];
   try {
+    if (source.total !== undefined) reserve(engine, before + source.total, before + source.total);
+    taking = source.spans.map(take);
     await Promise.all(taking);
   } finally {
     await cancelAll(source); // no effect on what has ended
