@@ -11,7 +11,7 @@ import type {
 import { type ChatTemplate, chatTemplate, type Rendered } from './chat_template';
 import { type Continuation, continuation, type Turn } from './conversation';
 import { canKeep, removeModel } from './kept_models';
-import { cancelSource, gigabytes, openSource, readInto, readStart, throwIfAborted, tooLarge } from './model_source';
+import { cancelPart, gigabytes, openSource, readInto, readStart, throwIfAborted, tooLarge } from './model_source';
 import { type AnswerPart, ReasoningSplitter } from './reasoning';
 import { checkSnapshot } from './snapshot';
 import { pause, Turnstile } from './tasks';
@@ -98,7 +98,7 @@ class InProcessEngine implements Engine {
       this.#drop();
       const threads = Math.max(1, Math.min(options.threads ?? mostThreads, await this.#host.maxThreads()));
       const module = await this.#host.instantiate(threads).catch(async (error: unknown) => {
-        await cancelSource(open);
+        await cancelPart(open.first);
         throw error;
       });
       const native = new module.Engine();

@@ -95,11 +95,9 @@ async function openUrl(url: string, signal: AbortSignal | undefined): Promise<Pa
 }
 
 /** Nothing more is read of it. */
-export async function cancelSource({ first }: OpenSource): Promise<void> {
-  await cancelAll(first);
+export async function cancelPart({ spans }: Part): Promise<void> {
+  await Promise.allSettled(spans.map(({ reader }) => reader.cancel()));
 }
-
-const cancelAll = ({ spans }: Part) => Promise.allSettled(spans.map(({ reader }) => reader.cancel()));
 
 async function ask(url: string, signal: AbortSignal | undefined, headers: HeadersInit = {}): Promise<Response> {
   let response: Response;
@@ -230,7 +228,10 @@ async function readPart(
   const take = async ({ at, reader }: Span) => {
     for (let end = at; ; ) {
       throwIfAborted(signal);
-      const { done, value } = await next(reader, source, loaded, signal);
+      const { done, value } = await reader.read().catch(() => {
+        throwIfAborted(signal);
+        throw endsEarly(source, loaded);
+      });
       if (done) return;
       makeRoom(engine, before + end + value.length);
       engine.bytes().set(value, before + end);
@@ -248,25 +249,11 @@ async function readPart(
     taking = source.spans.map(take);
     await Promise.all(taking);
   } finally {
-    await cancelAll(source); // no effect on what has ended
+    await cancelPart(source); // no effect on what has ended
     await Promise.allSettled(taking); // whoever frees the engine can: nobody writes to it any more
   }
   if (source.total !== undefined && loaded < source.total) throw endsEarly(source, loaded);
   return loaded;
-}
-
-async function next(
-  reader: Reader,
-  source: NamedPart,
-  loaded: number,
-  signal: AbortSignal | undefined,
-): Promise<ReadableStreamReadResult<Uint8Array>> {
-  try {
-    return await reader.read();
-  } catch {
-    throwIfAborted(signal);
-    throw endsEarly(source, loaded);
-  }
 }
 
 function endsEarly(source: NamedPart, loaded: number): StrataError {
