@@ -78,21 +78,22 @@ void Attention::attend(const AttentionLayer& layer, int64_t position, int n, con
 
 int64_t Attention::Batch::first_block(int token) const { return oldest_for(position + token) / kBlockPositions; }
 
-// Decoding: heads and blocks are spread over the threads. Whoever computes the last block of a head's group merges
-// them.
+// Decoding: heads and blocks are spread over the threads, the newest blocks first: their exact rows take longest, and
+// threads end together when the last pieces are short. Whoever computes the last block of a head's group merges them.
 void Attention::one_query(const Batch& batch) {
     const int n_kv_heads = cache_.shape().n_kv_heads;
     const int64_t first = batch.first_block(0), blocks = batch.position / kBlockPositions + 1 - first;
     CHECK(size_t(blocks) * size_t(n_heads_) * size_t(stride_) <= partials_.size());
     for (std::atomic<int64_t>& left : blocks_left_) left.store(blocks, std::memory_order_relaxed);
-    const auto fetch = [&](int64_t i) { fetch_block(batch, first + i / n_kv_heads, int(i % n_kv_heads)); };
+    const auto block_of = [&](int64_t i) { return blocks - 1 - i / n_kv_heads; };
+    const auto fetch = [&](int64_t i) { fetch_block(batch, first + block_of(i), int(i % n_kv_heads)); };
     pool_.for_rows(blocks * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
         fetch(begin);
         for (int64_t i = begin; i < end; ++i) {
             const int kv_head = int(i % n_kv_heads);
             if (i + 1 < end) fetch(i + 1);
-            float* partial = partials_.data() + (i / n_kv_heads * n_heads_ + kv_head * group_) * stride_;
-            const int64_t block_first = (first + i / n_kv_heads) * kBlockPositions;
+            float* partial = partials_.data() + (block_of(i) * n_heads_ + kv_head * group_) * stride_;
+            const int64_t block_first = (first + block_of(i)) * kBlockPositions;
             block({batch, kv_head, block_first, 0, 1, scratch_[size_t(thread)], partial});
             if (blocks_left_[size_t(kv_head)].fetch_sub(1, std::memory_order_acq_rel) > 1) continue;
             for (int h = kv_head * group_; h < (kv_head + 1) * group_; ++h)
