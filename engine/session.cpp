@@ -193,7 +193,7 @@ Status Session::set_memory(KvPreset preset, uint64_t budget_bytes) {
 namespace {
 
 constexpr char kSnapshotMagic[8] = {'S', 'T', 'R', 'A', 'T', 'A', 'K', 'V'};
-constexpr uint32_t kSnapshotVersion = 3;
+constexpr uint32_t kSnapshotVersion = 4;
 
 Error bad_snapshot(const std::string& what) {
     return {ErrorCode::corrupt_file, what + ". The conversation in memory is untouched"};

@@ -161,11 +161,13 @@ struct Place {
     int page, byte, shift;
 };
 
-Place place_of(TileSide side, Plane plane, int position, int dimension, int head_dim) {
-    const int per_byte = 8 / plane.bits, positions_per_page = kTilePositions / plane.bits;
-    const int page = plane.first_page + position / positions_per_page, at = position % positions_per_page;
-    if (side == TileSide::keys) return {page, at / per_byte * head_dim + dimension, at % per_byte * plane.bits};
-    return {page, dimension / per_byte * positions_per_page + at, dimension % per_byte * plane.bits};
+Place place_of(TileSide side, Plane plane, int position, int dimension) {
+    const int per_byte = 8 / plane.bits, eight = position / 8;
+    const int row = side == TileSide::keys ? position % 8 : dimension;
+    const int column = side == TileSide::keys ? dimension : position % 8;
+    const int columns_of_rows = side == TileSide::keys ? 0 : row / 8 * 64;  // those of the eights of rows before
+    return {plane.first_page + eight / per_byte, columns_of_rows + column / 4 * 32 + row % 8 * 4 + column % 4,
+            eight % per_byte * plane.bits};
 }
 
 }  // namespace
@@ -209,7 +211,7 @@ void pack_tile(TileSide side, const uint8_t* codes, int head_dim, int bits, uint
         const int mask = (1 << plane.bits) - 1;
         for (int r = 0; r < kTilePositions; ++r)
             for (int c = 0; c < head_dim; ++c) {
-                const Place place = place_of(side, plane, r, c, head_dim);
+                const Place place = place_of(side, plane, r, c);
                 const int part = codes[r * head_dim + c] >> plane.shift & mask;
                 pages[place.page][place.byte] = uint8_t(pages[place.page][place.byte] | part << place.shift);
             }
@@ -225,7 +227,7 @@ void unpack_tile(TileSide side, const TileView& tile, int head_dim, uint8_t* cod
         const int mask = (1 << plane.bits) - 1;
         for (int r = 0; r < kTilePositions; ++r)
             for (int c = 0; c < head_dim; ++c) {
-                const Place place = place_of(side, plane, r, c, head_dim);
+                const Place place = place_of(side, plane, r, c);
                 const int part = tile.pages[place.page][place.byte] >> place.shift & mask;
                 codes[r * head_dim + c] = uint8_t(codes[r * head_dim + c] | part << (plane.shift - dropped));
             }
@@ -234,60 +236,28 @@ void unpack_tile(TileSide side, const TileView& tile, int head_dim, uint8_t* cod
 
 namespace {
 
-// n bytes of a page of high bits, from two lines of nibbles: the codes of four rows.
-void regroup_high(const uint8_t* first, const uint8_t* second, int n, uint8_t* out) {
-    for (int i = 0; i < n; ++i)
-        out[i] = uint8_t((first[i] >> 2 & 3) | (first[i] >> 4 & 12) | (second[i] << 2 & 48) | (second[i] & 192));
+// A byte of high bits, from two of nibbles.
+uint8_t high_bits(uint8_t first, uint8_t second) {
+    return uint8_t((first >> 2 & 3) | (first >> 4 & 12) | (second << 2 & 48) | (second & 192));
 }
-
-// n bytes of a page of middle bits, from four lines of nibbles, `stride` bytes apart: the codes of eight rows.
-void regroup_middle(const uint8_t* lines, int stride, int n, uint8_t* out) {
-    for (int i = 0; i < n; ++i) {
-        const uint8_t *a = lines + i, *b = a + stride, *c = b + stride, *d = c + stride;
-        out[i] = uint8_t((*a >> 1 & 1) | (*a >> 4 & 2) | (*b << 1 & 4) | (*b >> 2 & 8) | (*c << 3 & 16) | (*c & 32) |
-                         (*d << 5 & 64) | (*d << 2 & 128));
-    }
-}
-
-// A line of nibbles: two rows of codes, as many columns as one page has.
-struct Nibbles {
-    uint8_t pages[4][8 * kMaxTileHeadDim];
-    int line_bytes;
-    const uint8_t* line(int page, int index) const { return pages[page] + index * line_bytes; }
-};
-
-// Keys: a page splits rows, and has 8 lines of nibbles.
-void regroup_keys(const Nibbles& from, int head_dim, bool middle, uint8_t* const* pages) {
-    for (int q = 0; q < 16; ++q)
-        regroup_high(from.line(q / 4, q % 4 * 2), from.line(q / 4, q % 4 * 2 + 1), head_dim,
-                     pages[q / 8] + q % 8 * head_dim);
-    for (int o = 0; o < 8 && middle; ++o)
-        regroup_middle(from.line(o / 2, o % 2 * 4), head_dim, head_dim, pages[2] + o * head_dim);
-}
-
-// Values: a page splits columns, and has head_dim / 2 lines of nibbles.
-void regroup_values(const Nibbles& from, int head_dim, bool middle, uint8_t* const* pages) {
-    for (int page = 0; page < 4; ++page) {
-        for (int q = 0; q < head_dim / 4; ++q)
-            regroup_high(from.line(page, 2 * q), from.line(page, 2 * q + 1), 16,
-                         pages[page / 2] + q * 32 + page % 2 * 16);
-        for (int o = 0; o < head_dim / 8 && middle; ++o)
-            regroup_middle(from.line(page, 4 * o), 16, 16, pages[2] + o * 64 + page * 16);
-    }
+// A byte of middle bits, from four of nibbles.
+uint8_t middle_bits(uint8_t a, uint8_t b, uint8_t c, uint8_t d) {
+    return uint8_t((a >> 1 & 1) | (a >> 4 & 2) | (b << 1 & 4) | (b >> 2 & 8) | (c << 3 & 16) | (c & 32) |
+                   (d << 5 & 64) | (d << 2 & 128));
 }
 
 }  // namespace
 
-// Two high bits are where they are already when there are three.
-void demote_tile(TileSide side, uint8_t* const* pages, int head_dim, int from_bits, int to_bits) {
+// The same byte of all pages has the same rows and columns, of other eights. Two high bits are where they are already
+// when there are three.
+void demote_tile(uint8_t* const* pages, int head_dim, int from_bits, int to_bits) {
     if (from_bits == 3) return;
-    Nibbles from;
-    from.line_bytes = side == TileSide::keys ? head_dim : 16;
-    for (int i = 0; i < 4; ++i) std::copy_n(pages[i], tile_page_bytes(head_dim), from.pages[i]);
-    if (side == TileSide::keys)
-        regroup_keys(from, head_dim, to_bits == 3, pages);
-    else
-        regroup_values(from, head_dim, to_bits == 3, pages);
+    for (int i = 0; i < tile_page_bytes(head_dim); ++i) {
+        const uint8_t a = pages[0][i], b = pages[1][i], c = pages[2][i], d = pages[3][i];
+        pages[0][i] = high_bits(a, b);
+        pages[1][i] = high_bits(c, d);
+        if (to_bits == 3) pages[2][i] = middle_bits(a, b, c, d);
+    }
 }
 
 void decode_tile(TileSide side, const TileView& tile, int head_dim, float* out) {

@@ -18,16 +18,14 @@
 // high bits and one of the middle bit. 2 bits: the first two of those. 8 bits (guarded keys: the code is the level,
 // unit 1): eight pages.
 //
-//   keys: a row is a position, a column a dimension; pages split the rows. Byte of rows r.. and column c, in page i:
-//     4 bits: [p * head_dim + c], rows 16 i + 2 p (low nibble) and + 1 (high)          p = 0..7
-//     high bits: [q * head_dim + c], bits 2 k and 2 k + 1: row 32 i + 4 q + k          q = 0..7
-//     middle bit: [o * head_dim + c], bit k: row 8 o + k                               o = 0..7
-//     8 bits: [r * head_dim + c], row 8 i + r                                          r = 0..7
-//   values: a row is a dimension, a column a position; pages split the columns. Byte of dimensions and column j:
-//     4 bits: [p * 16 + j], dimensions 2 p and 2 p + 1, position 16 i + j              p = 0..head_dim / 2 - 1
-//     high bits: [q * 32 + j], bits 2 k and 2 k + 1: dimension 4 q + k, position 32 i + j
-//     middle bit: [o * 64 + j], bit k: dimension 8 o + k, position j
-//   (values are never kept at 8 bits)
+// The bytes of every page have the same order, in cells of eight rows and four columns, as integer products take them:
+//
+//   keys: a row is a position, a column a dimension.    Byte [d / 4][p % 8][d % 4]
+//   values: a row is a dimension, a column a position.  Byte [d / 8][p % 8 / 4][d % 8][p % 4]
+//
+// The fields of a byte, lowest first, are of eight positions each, and pages go on where those of the page before end:
+// position p is in the field p / 8 of all, of which a page has 2 (nibbles), 4 (high bits), 8 (middle bit) or 1 (8 bits,
+// which values are never kept at).
 //
 // Header: 64 scale bytes, head_dim int8 of the mean, its scale (half), int16 base. The scale of row r is
 // 2^((base + byte) / 16), and 0 where the byte is 0, which marks a masked row. (A row that is the mean has byte 1.)
@@ -77,7 +75,7 @@ void pack_tile(TileSide side, const uint8_t* codes, int head_dim, int bits, uint
 void unpack_tile(TileSide side, const TileView& tile, int head_dim, uint8_t* codes);
 
 // Drops bits in place: pages beyond tile_pages(to_bits) are free afterwards. from_bits 4 or 3, to_bits 3 or 2.
-void demote_tile(TileSide side, uint8_t* const* pages, int head_dim, int from_bits, int to_bits);
+void demote_tile(uint8_t* const* pages, int head_dim, int from_bits, int to_bits);
 
 // out (64, head_dim): the rows that the tile stands for, rotated back; masked rows are 0.
 void decode_tile(TileSide side, const TileView& tile, int head_dim, float* out);

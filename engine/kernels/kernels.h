@@ -64,6 +64,7 @@ constexpr int padded_head_dim(int head_dim) { return (head_dim + 31) / 32 * 32; 
 struct Kernels {
     const char* name;
     size_t activation_bytes;  // of one quantised activation
+    size_t query_bytes;       // of one of a query, as quantise_queries writes them
 
     MatmulFn matmul_f32, matmul_f16, matmul_bf16, matmul_q8_0, matmul_q4_0, matmul_q4_1, matmul_q5_0, matmul_q5_1,
         matmul_q2_k, matmul_q3_k, matmul_q4_k, matmul_q5_k, matmul_q6_k, matmul_iq4_nl, matmul_iq4_xs;
@@ -107,9 +108,10 @@ struct Kernels {
     // x to y, both (head_dim), which may be the same: engine/formats/hadamard.h, bit for bit. head_dim: a multiple
     // of 8.
     void (*rotate)(const float* x, int head_dim, float* y);
-    // x (head_dim) to one Activation each, padded with zeros to padded_head_dim(head_dim), and one scale for all:
-    // largest magnitude / 127.
-    void (*quantise_query)(const float* x, int head_dim, void* query, float* scale);
+    // n queries x (n, head_dim) as tile_scores takes them, when it is called with as many: (n,
+    // padded_head_dim(head_dim)) of query_bytes, padded with zeros, and one scale for each query: largest magnitude /
+    // 127.
+    void (*quantise_queries)(const float* x, int n, int head_dim, void* queries, float* scales);
     // Has bytes come nearer while something else is computed, which hides the time that memory takes to answer.
     void (*fetch)(const void* p, int64_t bytes);
     // The same, of a tile.

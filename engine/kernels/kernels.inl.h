@@ -411,6 +411,7 @@ struct KernelsFor {
         using QuadRows = QuadRowsFor<S>;
         return {S::kName,
                 sizeof(Activation),
+                Tile::kQueryBytes,
                 matmul_f32,
                 matmul_f16,
                 matmul_bf16,
@@ -442,7 +443,7 @@ struct KernelsFor {
                 expand,
                 Tile::encode_tile,
                 Tile::rotate,
-                Tile::quantise_query,
+                Tile::quantise_queries,
                 Tile::fetch,
                 Tile::fetch_tile,
                 Tile::tile_scores,

@@ -190,7 +190,7 @@ void add_tiles_at(const Kernels& k, Inputs& in, Hash& hash, TileSide side, int h
     const auto x = in.reals(values), queries = in.reals(n * d);
     std::vector<float> scratch(values), scales(n), scores(n * kTilePositions), out(n * d);
     std::vector<uint8_t> header(size_t(tile_header_bytes(head_dim))), codes(values),
-        query(n * size_t(padded_head_dim(head_dim)) * k.activation_bytes);
+        query(n * size_t(padded_head_dim(head_dim)) * k.query_bytes);
     k.encode_tile(x.data(), head_dim, masked, scratch.data(), header.data(), codes.data());
     hash.add(header);
     hash.add(codes);
@@ -204,9 +204,7 @@ void add_tiles_at(const Kernels& k, Inputs& in, Hash& hash, TileSide side, int h
     for (size_t p = 0; p < bytes.size(); ++p) tile.pages[p] = pages[p] = bytes[p].data();
     pack_tile(side, codes.data(), head_dim, bits, pages);
     if (side == TileSide::keys) {
-        for (size_t i = 0; i < n; ++i)
-            k.quantise_query(queries.data() + i * d, head_dim,
-                             query.data() + i * size_t(padded_head_dim(head_dim)) * k.activation_bytes, &scales[i]);
+        k.quantise_queries(queries.data(), n, head_dim, query.data(), scales.data());
         k.tile_scores(tile, head_dim, query.data(), scales.data(), n, scores.data(), kTilePositions);
         hash.add(scores);
     } else {

@@ -32,11 +32,14 @@ struct TileKernelsFor {
     static constexpr int kLanes = F32::kLanes, kPanelRows = S::kPanelRows, kPanelTokens = S::kPanelTokens;
     static constexpr int kExpanded = 8192;  // levels, that are expanded at a time
     static constexpr int kQueries = 64;     // that share what is kept per query
+    static constexpr int kEights = kTilePositions / 8;
 
     // f(0) ... f(n - 1), with compile-time arguments.
     template <int n, class F>
-    static void unrolled(F f) {
-        [&]<int... i>(std::integer_sequence<int, i...>) { (f(std::integral_constant<int, i>{}), ...); }
+    [[gnu::always_inline]] static void unrolled(F f) {
+        [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+            (f(std::integral_constant<int, i>{}), ...);
+        }
         (std::make_integer_sequence<int, n>{});
     }
 
@@ -217,51 +220,26 @@ struct TileKernelsFor {
         }
     }
 
-    // ---- expanding codes to levels ------------------------------------------------------------------------------
+    // ---- codes to levels ----------------------------------------------------------------------------------------
 
-    // Where 8 rows and 16 columns of a tile's matrix lie.
-    struct Strip {
-        const uint8_t* codes;  // 4 bits: four rows of bytes; high bits: two; 8 bits: eight
-        ptrdiff_t step;        // from one row of bytes to the next
-        const uint8_t* middle;
-    };
-    template <int kBits>
-    static Strip strip_of_keys(const TileView& tile, int head_dim, int group, int column) {
-        const int step = head_dim;
-        if (kBits == 8) return {tile.pages[group] + column, step, nullptr};
-        if (kBits == 4) return {tile.pages[group / 2] + group % 2 * 4 * step + column, step, nullptr};
-        return {tile.pages[group / 4] + group % 4 * 2 * step + column, step,
-                kBits == 3 ? tile.pages[2] + group * step + column : nullptr};
-    }
-    template <int kBits>
-    static Strip strip_of_values(const TileView& tile, int group, int column) {
-        if (kBits == 4) return {tile.pages[column / 16] + group * 4 * 16, 16, nullptr};
-        return {tile.pages[column / 32] + group * 2 * 32 + column % 32, 32,
-                kBits == 3 ? tile.pages[2] + group * 64 + column : nullptr};
-    }
-
-    template <int kBits>
-    static void expand_strip(Strip strip, Bytes table, int8_t* out, int stride) {
+    // The bytes of a page from `at` on hold codes of several eights of positions; the levels of those of one of them.
+    template <int kBits, int kEight>
+    static Bytes32 levels_of_eight(const TileView& tile, int at, Bytes table) {
         if constexpr (kBits == 8) {
-            for (int r = 0; r < 8; ++r) S::store_bytes(out + r * stride, S::load_bytes(strip.codes + r * strip.step));
+            return S::load_bytes32(tile.pages[kEight] + at);
         } else if constexpr (kBits == 4) {
-            for (int p = 0; p < 4; ++p) {
-                const Bytes pair = S::load_bytes(strip.codes + p * strip.step);
-                S::store_bytes(out + 2 * p * stride, S::look_up(table, S::template field<0>(pair, 15)));
-                S::store_bytes(out + (2 * p + 1) * stride, S::look_up(table, S::template field<4>(pair, 15)));
-            }
+            const Bytes32 both = S::load_bytes32(tile.pages[kEight / 2] + at);
+            return S::look_up(table, S::template field<kEight % 2 * 4>(both, 15));
         } else {
-            const Bytes high[2] = {S::load_bytes(strip.codes), S::load_bytes(strip.codes + strip.step)};
-            const Bytes middle = kBits == 3 ? S::load_bytes(strip.middle) : Bytes{};
-            unrolled<8>([&](auto row) {
-                constexpr int r = row, at = r % 4 * 2;
-                Bytes code;
-                if constexpr (kBits == 3)
-                    code = S::add(S::template field<at - 1>(high[r / 4], 6), S::template field<r>(middle, 1));
-                else
-                    code = S::template field<at>(high[r / 4], 3);
-                S::store_bytes(out + r * stride, S::look_up(table, code));
-            });
+            constexpr int kShift = kEight % 4 * 2;
+            const Bytes32 high = S::load_bytes32(tile.pages[kEight / 4] + at);
+            if constexpr (kBits == 2) {
+                return S::look_up(table, S::template field<kShift>(high, 3));
+            } else {
+                const Bytes32 middle = S::load_bytes32(tile.pages[2] + at);
+                return S::look_up(table,
+                                  S::add(S::template field<kShift - 1>(high, 6), S::template field<kEight>(middle, 1)));
+            }
         }
     }
 
@@ -334,27 +312,40 @@ struct TileKernelsFor {
     struct Panels {
         PanelBlock blocks[kExpanded / 32 / kPanelRows];  // (rows / kPanelRows, cols / 32)
     };
-
-    // levels: (rows, cols), cols a multiple of 32
-    static void pack_panels(const int8_t* levels, int rows, int cols, Panels& panels) {
-        PanelBlock* block = panels.blocks;
-        for (int r = 0; r < rows; r += kPanelRows)
-            for (int c = 0; c < cols; c += 32, ++block) {
-                alignas(64) uint8_t bytes[kPanelRows * 32];
-                for (int i = 0; i < kPanelRows; ++i)
-                    S::template store_packing<Codes::int8, 0>(S::load_bytes32(levels + (r + i) * cols + c),
-                                                              bytes + i * 32);
-                S::pack(bytes, block);
+    // Fills them, cell by cell: eight rows and four columns.
+    class PanelWriter {
+    public:
+        PanelWriter(int rows, int cols, Panels& panels) : rows_(rows), blocks_(cols / 32), panels_(panels) {}
+        void put(int eight, int cell, Bytes32 levels) {
+            const int block = eight * 8 / kPanelRows * blocks_ + cell / 8, row = eight * 8 % kPanelRows;
+            if constexpr (S::kPanelsAreCells) {
+                S::template store_packing<Codes::int8, 0>(
+                    levels, panels_.blocks[block].bytes + (cell % 8 * kPanelRows + row) * 4);
+            } else {
+                alignas(32) uint8_t bytes[32];
+                S::template store_packing<Codes::int8, 0>(levels, bytes);
+                for (int r = 0; r < 8; ++r) std::memcpy(staged_[block][row + r] + cell % 8 * 4, bytes + r * 4, 4);
             }
-    }
+        }
+        void finish() {
+            if constexpr (!S::kPanelsAreCells)
+                for (int i = 0; i < rows_ / kPanelRows * blocks_; ++i) S::pack(staged_[i][0], panels_.blocks + i);
+        }
+
+    private:
+        int rows_, blocks_;
+        Panels& panels_;
+        alignas(64) uint8_t staged_[S::kPanelsAreCells ? 1 : kExpanded / 32 / kPanelRows][kPanelRows][32];
+    };
 
     // fn(query, row, dots): the exact dots of kPanelRows rows, from `row` on, as floats, for all queries (n, cols);
-    // n >= kPanelTokens.
+    // n >= kPanelTokens, whose queries lie `stride` apart.
     template <class Fn>
-    static void for_panel_dots(const Panels& panels, int rows, int cols, const Activation* queries, int n, Fn&& fn) {
+    static void for_panel_dots(const Panels& panels, int rows, int cols, const Activation* queries, int stride, int n,
+                               Fn&& fn) {
         const auto dots_of = [&](const PanelBlock& block, const Activation* x, PanelInts* dots) {
             with_products<S>([&](auto products) {
-                products.template panel_dots<Codes::int8, 0, kPanelTokens, 0, 32>(block, x, cols, dots);
+                products.template panel_dots<Codes::int8, 0, kPanelTokens, 0, 32>(block, x, stride, dots);
             });
         };
         const int blocks = cols / 32;
@@ -364,10 +355,10 @@ struct TileKernelsFor {
                 const int first = done < n - kPanelTokens ? done : n - kPanelTokens;
                 const PanelBlock* block = panels.blocks + r / kPanelRows * blocks;
                 PanelInts dots[kPanelTokens];
-                dots_of(*block, queries + first * cols, dots);
+                dots_of(*block, queries + first * stride, dots);
                 for (int b = 1; b < blocks; ++b) {
                     PanelInts more[kPanelTokens];
-                    dots_of(block[b], queries + first * cols + b * 32, more);
+                    dots_of(block[b], queries + first * stride + b * 32, more);
                     for (int t = 0; t < kPanelTokens; ++t) dots[t] = S::add(dots[t], more[t]);
                 }
                 for (int t = done - first; t < kPanelTokens; ++t) fn(first + t, r, S::to_float(dots[t]));
@@ -384,200 +375,246 @@ struct TileKernelsFor {
 
     // ---- scores -------------------------------------------------------------------------------------------------
 
-    static void quantise_query(const float* x, int head_dim, void* query, float* scale) {
-        Activation* out = static_cast<Activation*>(query);
+    // Activations as products of cells take them: where a backend has a form of its own for it, four together.
+    static constexpr bool kSpreads = requires { typename S::Spread; };
+    using Few = typename FewOf<S>::Type;
+    // Of `count` columns.
+    static constexpr int few_of(int count) { return kSpreads ? count / 4 : count; }
+    static constexpr int kFewBytes = kSpreads ? int(sizeof(Few)) / 4 : 0;  // beside each activation of a query
+    static constexpr int kQueryBytes = int(sizeof(Activation)) + kFewBytes;
+    static_assert(kQueryBytes % sizeof(Activation) == 0);
+    // From one query to the next, in activations.
+    static constexpr int query_stride(int padded) { return padded * (kQueryBytes / int(sizeof(Activation))); }
+    static const Few* few_of_query(const Activation* query, int padded) {
+        return reinterpret_cast<const Few*>(kSpreads ? query + padded : query);
+    }
+
+    static void quantise_query(const float* x, int head_dim, bool few, Activation* out, float* scale) {
         F32 magnitude = S::splat(0);
         for (int i = 0; i < head_dim; i += kLanes) magnitude = S::max(magnitude, S::abs(S::load(x + i)));
         const float largest = S::largest(magnitude), inverse = largest > 0 ? 127.0f / largest : 0.0f;
         *scale = largest / 127.0f;
-        int i = 0;
-        for (; i + 32 <= head_dim; i += 32) S::quantise32(x + i, inverse, out + i);
-        if (i < head_dim) {
-            float rest[32] = {};
-            std::memcpy(rest, x + i, size_t(head_dim - i) * sizeof *x);
-            S::quantise32(rest, inverse, out + i);
+        const int padded = padded_head_dim(head_dim);
+        for (int i = 0; i < padded; i += 32) {
+            if (i + 32 <= head_dim) {
+                S::quantise32(x + i, inverse, out + i);
+            } else {
+                float rest[32] = {};
+                std::memcpy(rest, x + i, size_t(head_dim - i) * sizeof *x);
+                S::quantise32(rest, inverse, out + i);
+            }
+            if constexpr (kSpreads)
+                if (few) S::spread32(out + i, reinterpret_cast<Few*>(out + padded) + few_of(i));
         }
+    }
+    static void quantise_queries(const float* x, int n, int head_dim, void* queries, float* scales) {
+        const int stride = query_stride(padded_head_dim(head_dim));
+        for (int i = 0; i < n; ++i)
+            quantise_query(x + i * head_dim, head_dim, n - i / kQueries * kQueries < kPanelTokens,
+                           static_cast<Activation*>(queries) + i * stride, scales + i);
     }
 
     // ---- few queries: levels go from their table to the products, and are kept nowhere -----------------------------
+    // A cell is four columns of as many rows as one instruction multiplies, and rows are lanes of the sums.
 
     // Queries that share what is looked up, at most: their sums stay in registers.
     static constexpr int kFew = kPanelTokens <= 4 ? kPanelTokens - 1 : 4;
-
-    // How many columns a step takes: as many as one instruction multiplies, where a backend says so.
-    static constexpr int kDotColumns = [] {
-        if constexpr (requires { S::kDotColumns; })
-            return S::kDotColumns;
-        else
-            return 32;
-    }();
-    using Columns = std::conditional_t<kDotColumns == 16, Bytes, Bytes32>;
-    using ColumnWeights = std::conditional_t<kDotColumns == 16, Bytes, Weights32>;
-
-    static Columns load_columns(const uint8_t* p) {
-        if constexpr (kDotColumns == 16)
+    static constexpr int kCellRows = S::kCellRows, kHalves = 8 / kCellRows, kCellBytes = kCellRows * 4;
+    using Cell = CellOf<S>;
+    using CellWeights = typename S::CellWeights;
+    using CellConstants = typename S::CellConstants;
+    using RowSums = typename S::RowSums;
+    using RowFloats = std::conditional_t<kCellRows == 4, Float4, F32>;
+    static Cell load_cell(const uint8_t* p) {
+        if constexpr (kCellRows == 4)
             return S::load_bytes(p);
         else
             return S::load_bytes32(p);
     }
-    static ColumnWeights weights_of(Bytes table, Columns codes) {
-        if constexpr (kDotColumns == 16)
-            return S::look_up(table, codes);
+    static RowFloats load_rows(const float* p) {
+        if constexpr (kCellRows == 4)
+            return S::load4(p);
         else
-            return S::look_up_weights(table, codes);
+            return S::load(p);
     }
-    static ColumnWeights weights_of(Columns levels) {
-        if constexpr (kDotColumns == 16)
-            return levels;
+    static RowFloats splat_rows(float x) {
+        if constexpr (kCellRows == 4)
+            return S::splat4(x);
         else
-            return S::weights(levels);
+            return S::splat(x);
     }
-    // x: 32 activations, of which the weights are those from kFirst on.
-    template <class Products, bool kPositive, int kFirst>
-    [[gnu::always_inline]] static DotSum add_dot(DotSum acc, ColumnWeights w, const Activation* x) {
-        if constexpr (kDotColumns == 16)
-            return Products::template dot_add<kPositive, kFirst>(acc, w, x);
+    static void store_rows(float* p, RowFloats a) {
+        if constexpr (kCellRows == 4)
+            S::store4(p, a);
         else
-            return Products::template dot_add<kPositive>(acc, w, x);
+            S::store(p, a);
     }
 
-    // How many rows share a byte, and with it how many rows (of keys) or columns (of values) a page has.
+    // Two neighbouring eights of positions, whose codes share bytes (at 8 bits: lie in two pages).
     template <int kBits>
-    static constexpr int kByteRows = kBits == 8   ? 1
-                                     : kBits == 4 ? 2
-                                                  : 4;
-    template <int kBits>
-    static constexpr int kPageSpan = 8 * kByteRows<kBits>;
-    // The bytes of four rows of a tile, from `row` on.
-    template <int kBits, TileSide kSide>
-    struct FourRows {
-        const TileView& tile;
-        int cols, row;
+    struct TwoEights {
+        const uint8_t* codes;
+        const uint8_t* more;  // 8 bits: those of the second; 3 bits: the middle bits
+        int pair;             // of the eights 2 * pair and 2 * pair + 1
 
-        // Those of columns from `column` on, i rows of bytes further.
-        Columns codes(int column, int i) const {
-            constexpr int kSpan = kPageSpan<kBits>;
-            if constexpr (kSide == TileSide::keys) {
-                return load_columns(tile.pages[row / kSpan] + (row % kSpan / kByteRows<kBits> + i) * cols + column);
-            } else {
-                const auto at = [&](int c) {
-                    return tile.pages[c / kSpan] + (row / kByteRows<kBits> + i) * kSpan + c % kSpan;
-                };
-                if constexpr (kSpan < kDotColumns)
-                    return S::join(S::load_bytes(at(column)), S::load_bytes(at(column + kSpan)));
-                else
-                    return load_columns(at(column));
-            }
+        TwoEights(const TileView& tile, int pair) : codes(nullptr), more(nullptr), pair(pair) {
+            codes = tile.pages[kBits == 8 ? 2 * pair : kBits == 4 ? pair : pair / 2];
+            if (kBits == 8) more = tile.pages[2 * pair + 1];
+            if (kBits == 3) more = tile.pages[2];
         }
-        // Bit k is of row k of this half of the eight.
-        Columns middle(int column) const {
-            const Columns bits = load_columns(tile.pages[2] + row / 8 * cols + column);
-            return row % 8 == 0 ? bits : S::template field<4>(bits, 15);
+        void move(ptrdiff_t bytes) {
+            codes += bytes;
+            if (kBits == 8 || kBits == 3) more += bytes;
         }
-        // The first or the second two rows.
-        template <int kPair>
-        [[gnu::always_inline]] void look_up(Bytes table, int column, ColumnWeights& even, ColumnWeights& odd) const {
+        // kOdd: pair % 2, which only 2 and 3 bits need.
+        template <int kOdd>
+        [[gnu::always_inline]] void look_up(Bytes table, int at, const CellConstants& constants, CellWeights& even,
+                                            CellWeights& odd) const {
             if constexpr (kBits == 8) {
-                even = weights_of(codes(column, 2 * kPair));
-                odd = weights_of(codes(column, 2 * kPair + 1));
+                even = S::cell_weights(load_cell(codes + at));
+                odd = S::cell_weights(load_cell(more + at));
             } else if constexpr (kBits == 4) {
-                const Columns both = codes(column, kPair);
-                even = weights_of(table, S::template field<0>(both, 15));
-                odd = weights_of(table, S::template field<4>(both, 15));
+                const Cell both = load_cell(codes + at);
+                even = S::cell_weights(table, S::template nibbles<0>(both, constants));
+                odd = S::cell_weights(table, S::template nibbles<4>(both, constants));
             } else {
-                constexpr int kRow = 2 * kPair, kAt = 2 * kRow;
-                const Columns high = codes(column, 0);
+                constexpr int kShift = 4 * kOdd;
+                const Cell high = load_cell(codes + at);
                 if constexpr (kBits == 2) {
-                    even = weights_of(table, S::template field<kAt>(high, 3));
-                    odd = weights_of(table, S::template field<kAt + 2>(high, 3));
+                    even = S::cell_weights(table, S::template field<kShift>(high, 3));
+                    odd = S::cell_weights(table, S::template field<kShift + 2>(high, 3));
                 } else {
-                    const Columns bits = middle(column);
-                    even = weights_of(table,
-                                      S::add(S::template field<kAt - 1>(high, 6), S::template field<kRow>(bits, 1)));
-                    odd = weights_of(table,
-                                     S::add(S::template field<kAt + 1>(high, 6), S::template field<kRow + 1>(bits, 1)));
+                    const Cell all = load_cell(more + at),
+                               bits = pair < 2 ? all : S::template nibbles<4>(all, constants);
+                    even = S::cell_weights(
+                        table, S::add(S::template field<kShift - 1>(high, 6), S::template field<2 * kOdd>(bits, 1)));
+                    odd = S::cell_weights(table, S::add(S::template field<kShift + 1>(high, 6),
+                                                        S::template field<2 * kOdd + 1>(bits, 1)));
                 }
             }
         }
     };
-    template <class Products, int kBits, TileSide kSide, int kPair, int n>
-    [[gnu::always_inline]] static void add_pair(const FourRows<kBits, kSide>& rows, Bytes table,
-                                                const Activation* queries, const DotSum* start, DotSum (&sums)[n][4]) {
-        const int cols = rows.cols;
-        constexpr bool kPositive = kSide == TileSide::values;
-        DotSum even[n], odd[n];
-        const Activation* x[n];
-        for (int i = 0; i < n; ++i) {
-            even[i] = odd[i] = start[i];
-            x[i] = queries + i * cols;
-        }
-        for (int c = 0; c < cols; c += 32) {
-            unrolled<32 / kDotColumns>([&](auto part) {
-                constexpr int kFirst = part * kDotColumns;
-                ColumnWeights even_row, odd_row;
-                rows.template look_up<kPair>(table, c + kFirst, even_row, odd_row);
-                for (int i = 0; i < n; ++i) {
-                    const DotSum first = add_dot<Products, kPositive, kFirst>(even[i], even_row, x[i]);
-                    const DotSum second = add_dot<Products, kPositive, kFirst>(odd[i], odd_row, x[i]);
-                    even[i] = in_order<S>(first);
-                    odd[i] = in_order<S>(second);
-                }
-            });
-            for (int i = 0; i < n; ++i) x[i] += 32;
-        }
-        for (int i = 0; i < n; ++i) {
-            sums[i][2 * kPair] = even[i];
-            sums[i][2 * kPair + 1] = odd[i];
-        }
+    // fn(pair, whether it is odd) for each two eights; as a constant where bits need it.
+    template <int kBits, class Fn>
+    [[gnu::always_inline]] static void for_pairs(Fn&& fn) {
+        constexpr int kStep = kBits < 4 ? 2 : 1;
+        for (int pair = 0; pair < kEights / 2; pair += kStep)
+            unrolled<kStep>([&](auto odd) __attribute__((always_inline)) { fn(pair + odd, odd); });
     }
 
-    // dots (n, rows): the exact ones of the tile's rows with n queries (n, cols); cols: a multiple of 32, or kCols
-    // where that is not 0, and then loops are unrolled.
-    template <class Products, int kBits, TileSide kSide, int n, int kCols>
-    [[gnu::always_inline]] static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels,
-                                                const Activation* queries, float* dots) {
+    // finish(query, position, dots): the exact dots of kCellRows positions, from `position` on, with n queries. cols: a
+    // multiple of 32, or kCols where that is not 0, and then the loop over them is unrolled.
+    template <class Products, int kBits, int n, int kCols, class Finish>
+    [[gnu::always_inline]] static void few_key_dots(const TileView& keys, int cols, const int8_t* levels,
+                                                    const Activation* queries, Finish&& finish) {
         if constexpr (kCols != 0) cols = kCols;
-        const TileView pages = tile;  // which no call can change
+        const TileView tile = keys;  // which no call can change
         const Bytes table = S::weight_table(S::load_bytes(levels));
-        DotSum start[n];
-        for (int i = 0; i < n; ++i) {
-            start[i] = Products::template dot_start<kSide == TileSide::values>(queries + i * cols);
-            for (int c = 32; c < cols; c += 32)
-                start[i] =
-                    S::add(start[i], Products::template dot_start<kSide == TileSide::values>(queries + i * cols + c));
-        }
-        // The second pair loads the queries again: compilers would keep them from the first, in memory too, which is a
-        // store more for each.
-        const Activation* volatile same = queries;
-        const Activation* const again = same;
-        for (int row = 0; row < rows; row += 4) {
-            DotSum sums[n][4];
-            const FourRows<kBits, kSide> four{pages, cols, row};
-            add_pair<Products, kBits, kSide, 0, n>(four, table, queries, start, sums);
-            add_pair<Products, kBits, kSide, 1, n>(four, table, again, start, sums);
-            for (int i = 0; i < n; ++i)
-                S::store4(dots + i * rows + row, S::sums(sums[i][0], sums[i][1], sums[i][2], sums[i][3]));
+        const CellConstants constants;
+        const int stride = query_stride(cols);
+        RowSums start[n];
+        for (int i = 0; i < n; ++i) start[i] = start_of<Products, false>(queries + i * stride, cols);
+        // Each turn loads the queries again: compilers would keep them from the first, in memory too, which is a store
+        // more for each.
+        const Few* volatile same[n];
+        for (int i = 0; i < n; ++i) same[i] = few_of_query(queries + i * stride, cols);
+        for_pairs<kBits>([&](int pair, auto odd_pair) __attribute__((always_inline)) {
+            constexpr int kOdd = odd_pair;
+            TwoEights<kBits> eights(tile, pair);
+#pragma GCC unroll 1
+            for (int half = 0; half < kHalves; ++half, eights.move(kCellBytes)) {
+                RowSums even[n], odd[n];
+                const Few* x[n];
+                for (int i = 0; i < n; ++i) {
+                    even[i] = odd[i] = start[i];
+                    x[i] = same[i];
+                }
+                constexpr int kStep = kCols != 0 ? kCols : 8;
+                TwoEights<kBits> here = eights;
+#pragma GCC unroll 1
+                for (int c = 0; c < cols; c += kStep, here.move(kStep * 8)) {
+                    unrolled<kStep / 4>([&](auto cell) __attribute__((always_inline)) {
+                        CellWeights even_rows, odd_rows;
+                        here.template look_up<kOdd>(table, cell * 32, constants, even_rows, odd_rows);
+                        for (int i = 0; i < n; ++i) {
+                            const RowSums first =
+                                Products::template dot_rows<false>(even[i], even_rows, x[i], cell * 4, constants);
+                            const RowSums second =
+                                Products::template dot_rows<false>(odd[i], odd_rows, x[i], cell * 4, constants);
+                            even[i] = in_order<S>(first);
+                            odd[i] = in_order<S>(second);
+                        }
+                    });
+                    for (int i = 0; i < n; ++i) x[i] += few_of(kStep);
+                }
+                const int first = pair * 16 + half * kCellRows;
+                for (int i = 0; i < n; ++i) {
+                    finish(i, first, S::row_floats(even[i]));
+                    finish(i, first + 8, S::row_floats(odd[i]));
+                }
+            }
+        });
+    }
+    // finish(query, dimension, dots): the exact dots of kCellRows dimensions with the weights of n queries.
+    template <class Products, int kBits, int n, class Finish>
+    [[gnu::always_inline]] static void few_value_dots(const TileView& values, int head_dim, const int8_t* levels,
+                                                      const Few* weights, int stride, const RowSums* start,
+                                                      Finish&& finish) {
+        const TileView tile = values;  // which no call can change
+        const Bytes table = S::weight_table(S::load_bytes(levels));
+        const CellConstants constants;
+        const Few* volatile same[n];  // as few_key_dots
+        for (int i = 0; i < n; ++i) same[i] = weights + i * stride;
+        for (int d = 0; d < head_dim; d += 8) {
+            const Few* x[n];
+            for (int i = 0; i < n; ++i) x[i] = same[i];
+            RowSums sums[kHalves][n];
+            for (int h = 0; h < kHalves; ++h)
+                for (int i = 0; i < n; ++i) sums[h][i] = start[i];
+            const auto add_pair = [&](int pair, auto odd_pair) __attribute__((always_inline)) {
+                constexpr int kOdd = odd_pair;
+                TwoEights<kBits> eights(tile, pair);
+                eights.move(d * 8);
+                unrolled<2>([&](auto group) __attribute__((always_inline)) {
+                    CellWeights even[kHalves], odd[kHalves];
+                    for (int h = 0; h < kHalves; ++h)
+                        eights.template look_up<kOdd>(table, group * 32 + h * kCellBytes, constants, even[h], odd[h]);
+                    const auto add = [&](const CellWeights* w, int eight) __attribute__((always_inline)) {
+                        for (int i = 0; i < n; ++i)
+                            for (int h = 0; h < kHalves; ++h)
+                                sums[h][i] = in_order<S>(Products::template dot_rows<true>(
+                                    sums[h][i], w[h], x[i], eight * 8 + group * 4, constants));
+                    };
+                    add(even, 2 * pair);
+                    add(odd, 2 * pair + 1);
+                });
+            };
+            if constexpr (kBits == 4)
+                unrolled<kEights / 2>([&](auto pair) __attribute__((always_inline)) {
+                    add_pair(pair, std::integral_constant<int, 0>());
+                });
+            else
+                for_pairs<kBits>(add_pair);
+            for (int h = 0; h < kHalves; ++h)
+                for (int i = 0; i < n; ++i) finish(i, d + h * kCellRows, S::row_floats(sums[h][i]));
         }
     }
-    // Loops are unrolled for what is commonest: the others would make the download large.
-    template <class Products, int kBits, TileSide kSide, int n>
-    static void few_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
-                         float* dots) {
-        if (kBits == 4 && (kSide == TileSide::values || cols == 64))
-            few_dots<Products, kBits, kSide, n, 64>(tile, rows, cols, levels, queries, dots);
-        else
-            few_dots<Products, kBits, kSide, n, 0>(tile, rows, cols, levels, queries, dots);
+    template <class Products, bool kPositive>
+    static RowSums start_of(const Activation* x, int cols) {
+        RowSums start = Products::template start_rows<kPositive>(x);
+        for (int c = 32; c < cols; c += 32) start = S::add(start, Products::template start_rows<kPositive>(x + c));
+        return start;
     }
-    // n: below kPanelTokens.
-    template <int kBits, TileSide kSide>
-    static void some_dots(const TileView& tile, int rows, int cols, const int8_t* levels, const Activation* queries,
-                          int n, float* dots) {
-        for (int some; n > 0; n -= some, queries += some * cols, dots += some * rows) {
-            some = n <= kFew ? n : (n + 1) / 2;
-            unrolled<kFew>([&](auto before) {
+    // fn(what to multiply with, first, how many as a constant), for n queries, below kPanelTokens, at most kFew at a
+    // time.
+    template <class Fn>
+    [[gnu::always_inline]] static void for_few(int n, Fn&& fn) {
+        for (int first = 0, some; first < n; first += some) {
+            some = n - first <= kFew ? n - first : (n - first + 1) / 2;
+            unrolled<kFew>([&](auto before) __attribute__((always_inline)) {
                 if (some != before + 1) return;
-                with_products<S>([&](auto products) {
-                    few_dots<decltype(products), kBits, kSide, before + 1>(tile, rows, cols, levels, queries, dots);
+                with_products<S>([&](auto products) __attribute__((always_inline)) {
+                    fn(products, first, std::integral_constant<int, before + 1>());
                 });
             });
         }
@@ -586,7 +623,7 @@ struct TileKernelsFor {
     // What the mean adds to all scores of a query; four queries at a time.
     static void mean_scores(const uint8_t* header, int head_dim, const Activation* queries, const float* query_scales,
                             int n, float* out) {
-        const int padded = padded_head_dim(head_dim);
+        const int padded = padded_head_dim(head_dim), stride = query_stride(padded);
         const uint8_t* mean = header + kTilePositions;
         uint8_t wide[kMaxTileHeadDim];
         if (padded > head_dim) {
@@ -599,7 +636,7 @@ struct TileKernelsFor {
                 const int some = std::min(n - first, 4);
                 DotSum sums[4] = {};
                 for (int i = 0; i < some; ++i) {
-                    const Activation* x = queries + (first + i) * padded;
+                    const Activation* x = queries + (first + i) * stride;
                     DotSum acc{};
                     for (int c = 0; c < padded; c += 32) {
                         acc = S::add(acc, products.template dot_start<false>(x + c));
@@ -614,15 +651,13 @@ struct TileKernelsFor {
         });
     }
 
-    // Codes of any value for the columns that only padded queries have. to: (pages, 8, padded)
+    // Codes of any value for the columns that only padded queries have. to: (pages, 8 * padded)
     static void pad_keys(TileView& keys, int head_dim, uint8_t* to) {
-        const int padded = padded_head_dim(head_dim);
-        std::memset(to, 0, size_t(tile_pages(keys.bits) * tile_page_bytes(padded)));
-        for (int page = 0; page < tile_pages(keys.bits); ++page, to += tile_page_bytes(padded)) {
-            for (int row = 0; row < 8; ++row)
-                std::memcpy(to + row * padded, keys.pages[page] + row * head_dim, size_t(head_dim));
-            keys.pages[page] = to;
-        }
+        const int padded_bytes = tile_page_bytes(padded_head_dim(head_dim));
+        std::memset(to, 0, size_t(tile_pages(keys.bits) * padded_bytes));
+        for (int page = 0; page < tile_pages(keys.bits); ++page, to += padded_bytes)
+            keys.pages[page] =
+                static_cast<uint8_t*>(std::memcpy(to, keys.pages[page], size_t(tile_page_bytes(head_dim))));
     }
 
     template <int kBits>
@@ -636,17 +671,30 @@ struct TileKernelsFor {
         tile_scales(keys.header, head_dim, row_scales);
         mean_scores(keys.header, head_dim, queries, query_scales, n, mean);
         if (n < kPanelTokens) {
-            float dots[kPanelTokens * kTilePositions];
-            some_dots<kBits, TileSide::keys>(keys, kTilePositions, padded, levels.table, queries, n, dots);
-            // Pointers move along: WebAssembly compilers make better addresses of that.
-            const float* dot = dots;
-            for (int i = 0; i < n; ++i) {
-                const Float4 unit = S::splat4(query_scales[i] * levels.unit), offset = S::splat4(mean[i]);
-                const float* row_scale = row_scales;
-                float* score = scores + i * stride;
-                for (int r = 0; r < kTilePositions; r += 4, dot += 4, row_scale += 4, score += 4)
-                    S::store4(score, S::add(S::mul(S::load4(dot), S::mul(S::load4(row_scale), unit)), offset));
-            }
+            for_few(
+                n, [&](auto products, int first, auto count) __attribute__((always_inline)) {
+                    constexpr int kCount = count;
+                    RowFloats unit[kCount], offset[kCount];
+                    float* to[kCount];
+                    for (int i = 0; i < kCount; ++i) {
+                        unit[i] = splat_rows(query_scales[first + i] * levels.unit);
+                        offset[i] = splat_rows(mean[first + i]);
+                        to[i] = scores + (first + i) * stride;
+                    }
+                    const auto run = [&](auto cols) __attribute__((always_inline)) {
+                        few_key_dots<decltype(products), kBits, kCount, cols>(
+                            keys, padded, levels.table, queries + first * query_stride(padded),
+                            [&](int i, int p, RowFloats dots) __attribute__((always_inline)) {
+                                const RowFloats scale = S::mul(load_rows(row_scales + p), unit[i]);
+                                store_rows(to[i] + p, S::add(S::mul(dots, scale), offset[i]));
+                            });
+                    };
+                    // Unrolled for what is commonest: the others would make the download large.
+                    if (kBits == 4 && padded == 64)
+                        run(std::integral_constant < int, kBits == 4 ? 64 : 0 > ());
+                    else
+                        run(std::integral_constant<int, 0>());
+                });
             return;
         }
         const Bytes table = S::load_bytes(levels.table);
@@ -654,26 +702,29 @@ struct TileKernelsFor {
         const int some = kExpanded / padded < kTilePositions ? kExpanded / padded / kStep * kStep : kTilePositions;
         for (int first = 0, end; first < kTilePositions; first = end) {
             end = first + some < kTilePositions ? first + some : kTilePositions;
-            int8_t rows[kExpanded];
-            for (int r = first; r < end; r += 8)
-                for (int c = 0; c < padded; c += 16)
-                    expand_strip<kBits>(strip_of_keys<kBits>(keys, padded, r / 8, c), table,
-                                        rows + (r - first) * padded + c, padded);
             Panels panels;
-            pack_panels(rows, end - first, padded, panels);
-            for_panel_dots(panels, end - first, padded, queries, n, [&](int i, int r, PanelF32 dots) {
-                const PanelF32 unit = S::splat_lanes(query_scales[i] * levels.unit);
-                const PanelF32 unit_of_rows = S::mul(S::load_lanes(row_scales + first + r), unit);
-                S::store(scores + i * stride + first + r, S::add(S::mul(dots, unit_of_rows), S::splat_lanes(mean[i])));
+            PanelWriter writer(end - first, padded, panels);
+            unrolled<kEights>([&](auto eight) {
+                if (eight * 8 < first || eight * 8 >= end) return;
+                for (int cell = 0; cell < padded / 4; ++cell)
+                    writer.put(eight - first / 8, cell, levels_of_eight<kBits, eight>(keys, cell * 32, table));
             });
+            writer.finish();
+            for_panel_dots(panels, end - first, padded, queries, query_stride(padded), n,
+                           [&](int i, int r, PanelF32 dots) {
+                               const PanelF32 unit = S::splat_lanes(query_scales[i] * levels.unit);
+                               const PanelF32 unit_of_rows = S::mul(S::load_lanes(row_scales + first + r), unit);
+                               S::store(scores + i * stride + first + r,
+                                        S::add(S::mul(dots, unit_of_rows), S::splat_lanes(mean[i])));
+                           });
         }
     }
 
     static void tile_scores(const TileView& keys, int head_dim, const void* queries, const float* query_scales, int n,
                             float* scores, int64_t stride) {
         const Activation* x = static_cast<const Activation*>(queries);
-        const int padded = padded_head_dim(head_dim);
-        for (; n > 0; n -= kQueries, x += kQueries * padded, query_scales += kQueries, scores += kQueries * stride) {
+        const int step = kQueries * query_stride(padded_head_dim(head_dim));
+        for (; n > 0; n -= kQueries, x += step, query_scales += kQueries, scores += kQueries * stride) {
             const int some = n < kQueries ? n : kQueries;
             const auto run = keys.bits == 8   ? scores_of<8>
                              : keys.bits == 4 ? scores_of<4>
@@ -688,7 +739,10 @@ struct TileKernelsFor {
     // The weights of queries over a tile, times the scales of the rows, as integers.
     struct RowWeights {
         float scaled[kQueries][kTilePositions];  // before they are rounded
-        Activation q[kQueries][kTilePositions];
+        union {
+            Activation q[kQueries][kTilePositions];
+            Few few[kPanelTokens][few_of(kTilePositions)];  // where there are few
+        };
         float scale[kQueries];  // of q
         float sum[kQueries];    // of the weights of rows that are not masked
     };
@@ -716,10 +770,14 @@ struct TileKernelsFor {
             const float top = out.scale[i], inverse = top > 0 ? 127.0f / top : 0.0f;
 #pragma GCC unroll 1
             for (int p = 0; p < kTilePositions; p += 32)
-                if (n < kPanelTokens)
-                    quantise_positive32<S>(out.scaled[i] + p, inverse, out.q[i] + p);
-                else
+                if constexpr (kSpreads) {
+                    if (n < kPanelTokens)
+                        S::spread_positive32(out.scaled[i] + p, inverse, out.few[i] + few_of(p));
+                    else
+                        S::quantise32(out.scaled[i] + p, inverse, out.q[i] + p);
+                } else {
                     S::quantise32(out.scaled[i] + p, inverse, out.q[i] + p);
+                }
             out.scale[i] = top / 127.0f;
         }
     }
@@ -742,38 +800,53 @@ struct TileKernelsFor {
         quantise_weights(weights, stride, n, row_scales, masked ? present : nullptr, w);
 
         if (n < kPanelTokens) {
-            float dots[kPanelTokens * kMaxTileHeadDim];
-            some_dots<kBits, TileSide::values>(values, head_dim, kTilePositions, levels.table, w.q[0], n, dots);
-            const float* dot = dots;
-            for (int i = 0; i < n; ++i) {
-                const Float4 unit = S::splat4(w.scale[i] * levels.unit), mean_unit = S::splat4(w.sum[i] * mean_scale);
-                const float* offset = mean;
-                float* at = out + i * out_stride;
-                for (int d = 0; d < head_dim; d += 4, dot += 4, offset += 4, at += 4) {
-                    const Float4 coded = S::add(S::load4(at), S::mul(S::load4(dot), unit));
-                    S::store4(at, S::add(coded, S::mul(mean_unit, S::load4(offset))));
-                }
-            }
+            for_few(
+                n, [&](auto products, int first, auto count) __attribute__((always_inline)) {
+                    constexpr int kCount = count;
+                    using Products = decltype(products);
+                    RowSums start[kCount];
+                    RowFloats unit[kCount], mean_unit[kCount];
+                    float* to[kCount];
+                    for (int i = 0; i < kCount; ++i) {
+                        to[i] = out + (first + i) * out_stride;
+                        if constexpr (kSpreads)  // whose form for weights has no need of it
+                            start[i] = RowSums{};
+                        else
+                            start[i] = start_of<Products, true>(w.q[first + i], kTilePositions);
+                        unit[i] = splat_rows(w.scale[first + i] * levels.unit);
+                        mean_unit[i] = splat_rows(w.sum[first + i] * mean_scale);
+                    }
+                    few_value_dots<Products, kBits, kCount>(
+                        values, head_dim, levels.table, w.few[first], few_of(kTilePositions),
+                        start, [&](int i, int d, RowFloats dots) __attribute__((always_inline)) {
+                            float* at = to[i] + d;
+                            const RowFloats coded = S::add(load_rows(at), S::mul(dots, unit[i]));
+                            store_rows(at, S::add(coded, S::mul(mean_unit[i], load_rows(mean + d))));
+                        });
+                });
             return;
         }
         const Bytes table = S::load_bytes(levels.table);
         constexpr int kSome = kExpanded / kTilePositions;
         for (int first = 0, end; first < head_dim; first = end) {
             end = first + kSome < head_dim ? first + kSome : head_dim;
-            int8_t rows[kExpanded];
-            for (int d = first; d < end; d += 8)
-                for (int c = 0; c < kTilePositions; c += 16)
-                    expand_strip<kBits>(strip_of_values<kBits>(values, d / 8, c), table,
-                                        rows + (d - first) * kTilePositions + c, kTilePositions);
             Panels panels;
-            pack_panels(rows, end - first, kTilePositions, panels);
-            for_panel_dots(panels, end - first, kTilePositions, w.q[0], n, [&](int i, int d, PanelF32 dots) {
-                const PanelF32 unit = S::splat_lanes(w.scale[i] * levels.unit);
-                const PanelF32 mean_unit = S::splat_lanes(w.sum[i] * mean_scale);
-                float* at = out + i * out_stride + first + d;
-                const PanelF32 coded = S::add(S::load_lanes(at), S::mul(dots, unit));
-                S::store(at, S::add(coded, S::mul(mean_unit, S::load_lanes(mean + first + d))));
+            PanelWriter writer(end - first, kTilePositions, panels);
+            unrolled<kEights>([&](auto eight) {
+                for (int d = first; d < end; d += 8)
+                    for (int group = 0; group < 2; ++group)
+                        writer.put((d - first) / 8, 2 * eight + group,
+                                   levels_of_eight<kBits, eight>(values, d * 8 + group * 32, table));
             });
+            writer.finish();
+            for_panel_dots(panels, end - first, kTilePositions, w.q[0], kTilePositions, n,
+                           [&](int i, int d, PanelF32 dots) {
+                               const PanelF32 unit = S::splat_lanes(w.scale[i] * levels.unit);
+                               const PanelF32 mean_unit = S::splat_lanes(w.sum[i] * mean_scale);
+                               float* at = out + i * out_stride + first + d;
+                               const PanelF32 coded = S::add(S::load_lanes(at), S::mul(dots, unit));
+                               S::store(at, S::add(coded, S::mul(mean_unit, S::load_lanes(mean + first + d))));
+                           });
         }
     }
 

@@ -32,9 +32,9 @@ Attention::Attention(const KvCache& cache, int n_heads, int max_batch, const Ker
     queries_.resize(size_t(max_batch) * size_t(n_heads) * d);
     for (Scratch& scratch : scratch_) {
         scratch.turned.resize(rows * d);
-        scratch.int_queries.resize(rows * size_t(padded_head_dim(head_dim_)) * kernels.activation_bytes);
+        scratch.int_queries.resize(rows * size_t(padded_head_dim(head_dim_)) * kernels.query_bytes);
         scratch.int_scales.resize(rows * (d / 32 + 1));
-        scratch.rotated.resize(d);
+        scratch.rotated.resize(cache.tiles() ? rows * d : d);
         scratch.scores.resize(rows * kBlockPositions);
         scratch.partial.resize(rows * size_t(stride_));
         scratch.merged.resize(rows * size_t(stride_));

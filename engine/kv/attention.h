@@ -53,9 +53,9 @@ public:
 private:
     struct Scratch {                       // of one thread
         std::vector<float> turned;         // (kTokens * group, head_dim): the queries as the block's keys meet them
-        std::vector<uint8_t> int_queries;  // (kTokens * group, padded head_dim) of the backend's Activation
+        std::vector<uint8_t> int_queries;  // (kTokens * group, padded head_dim) of the backend's query_bytes
         std::vector<float> int_scales;     // (kTokens * group, head_dim / 32), tiles: (kTokens * group)
-        std::vector<float> rotated;        // (head_dim)
+        std::vector<float> rotated;        // (head_dim), tiles: (kTokens * group, head_dim)
         std::vector<int8_t> q;             // (64, head_dim): rows of a format, staged
         std::vector<float> scales;         // (64, head_dim / 32)
         std::vector<float> floats;         // (64, head_dim)

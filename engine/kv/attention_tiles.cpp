@@ -52,16 +52,14 @@ void Attention::tile_scores(const Work& work) {
     const TileCache& tiles = *cache_.tiles();
     Scratch& scratch = work.scratch;
     const int layer = work.batch.layer.index, rows = rows_of(work);
-    const size_t d = size_t(head_dim_), query_bytes = size_t(padded_head_dim(head_dim_)) * kernels_.activation_bytes;
+    const size_t d = size_t(head_dim_);
     const TileRange range = tiles_of_block(work.first, work.oldest(), work.newest());
     bool quantised = false;
     const auto quantise_queries = [&] {
-        for (int row = 0; row < rows; ++row) {
-            kernels_.rotate(scratch.turned.data() + size_t(row) * d, head_dim_, scratch.rotated.data());
-            kernels_.quantise_query(scratch.rotated.data(), head_dim_,
-                                    scratch.int_queries.data() + size_t(row) * query_bytes,
-                                    &scratch.int_scales[size_t(row)]);
-        }
+        for (size_t at = 0; at < size_t(rows) * d; at += d)
+            kernels_.rotate(scratch.turned.data() + at, head_dim_, scratch.rotated.data() + at);
+        kernels_.quantise_queries(scratch.rotated.data(), rows, head_dim_, scratch.int_queries.data(),
+                                  scratch.int_scales.data());
         quantised = true;
     };
     const auto exact_scores = [&](const float* keys, int n, float* scores) {

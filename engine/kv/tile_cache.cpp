@@ -275,7 +275,7 @@ void TileCache::demote(int64_t index, Tier tier, ThreadPool& pool) {
         const TileView from = sealed_rows(side, index, layer, head);
         const int to_bits = bits_of_side(side, tier);
         if (from.bits == 8 || from.bits == to_bits) return;
-        demote_tile(side, const_cast<uint8_t* const*>(from.pages), shape_.head_dim, from.bits, to_bits);
+        demote_tile(const_cast<uint8_t* const*>(from.pages), shape_.head_dim, from.bits, to_bits);
     });
     Tier& now = tiles_[size_t(index)].tier;
     for (TileGroup& group : groups_) group.close_ranks(index, now, tier);

@@ -43,6 +43,7 @@ struct Avx2 {
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
     static constexpr bool kPanelsTakeOffset = false;
     static constexpr bool kPanelLoopApart = false;
+    static constexpr bool kPanelsAreCells = true;
     struct PanelBlock {  // [columns / 4][row][4 columns]
         alignas(64) uint8_t bytes[kPanelRows * 32];
     };
@@ -50,6 +51,10 @@ struct Avx2 {
         __m256i v;
     };
     using PanelF32 = F32;
+    static constexpr int kCellRows = 8;
+    using CellWeights = Weights32;
+    struct CellConstants {};
+    using RowSums = Ints;
 
     static F32 splat(float x) { return {_mm256_set1_ps(x)}; }
     static F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
@@ -215,6 +220,24 @@ struct Avx2 {
         const __m256i pairs = _mm256_maddubs_epi16(w.q, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
         return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
     }
+    static CellWeights cell_weights(Bytes table, Bytes32 codes) { return look_up_weights(table, codes); }
+    template <int kShift>
+    static Bytes32 nibbles(Bytes32 codes, CellConstants) {
+        return field<kShift>(codes, 15);
+    }
+    static CellWeights cell_weights(Bytes32 levels) { return weights(levels); }
+    template <bool kPositive>
+    static RowSums start_rows(const Activation*) {
+        return {_mm256_setzero_si256()};
+    }
+    template <bool kPositive>
+    static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
+        const __m256i four = _mm256_set1_epi32(load_unaligned<int>(x + column));
+        const __m256i pairs = kPositive ? _mm256_maddubs_epi16(four, w.q)
+                                        : _mm256_maddubs_epi16(_mm256_abs_epi8(w.q), _mm256_sign_epi8(four, w.q));
+        return add(acc, {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))});
+    }
+    static F32 row_floats(RowSums a) { return {_mm256_cvtepi32_ps(a.v)}; }
     static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
                               const Activation* x) {
         const auto dot = [&](const uint8_t* packed, int i) {

@@ -24,6 +24,7 @@ struct Avx512 : Avx2 {
     struct Weights32 {
         __m256i q;  // w + 128
     };
+    using CellWeights = Weights32;
     static constexpr int kPanelRows = 16, kPanelTokens = 8;
     static constexpr bool kPanelsTakeOffset = true;
     struct PanelBlock {  // [columns / 4][row][4 columns], of w + 128 if signed
@@ -63,6 +64,16 @@ struct Avx512 : Avx2 {
     static Weights32 unsigned_weights(Bytes32 a) { return {a.v}; }
     static Ints dot_unsigned(Weights32 w, const Activation* x) {
         return {_mm256_dpbusd_epi32(_mm256_setzero_si256(), w.q, load32(bytes(x)))};
+    }
+    static CellWeights cell_weights(Bytes table, Bytes32 codes) { return look_up_weights(table, codes); }
+    static CellWeights cell_weights(Bytes32 levels) { return weights(levels); }
+    template <bool kPositive>
+    static RowSums start_rows(const Activation* x) {
+        return {_mm256_set1_epi32(load_unaligned<int>(bytes(x) + 36))};
+    }
+    template <bool kPositive>
+    static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
+        return {_mm256_dpbusd_epi32(acc.v, w.q, _mm256_set1_epi32(load_unaligned<int>(bytes(x) + column)))};
     }
     static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
                               const Activation* x) {

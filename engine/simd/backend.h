@@ -8,22 +8,38 @@
 //
 // Panels: kPanelRows rows of weights side by side, whose dot products with one token are the lanes of one PanelInts, so
 // that nothing is summed across lanes. A PanelBlock holds 32 columns of such rows. kPanelLoopApart: whether the loop
-// over a panel's blocks is to be compiled as a function of its own.
+// over a panel's blocks is to be compiled as a function of its own. kPanelsAreCells: whether a block is [columns /
+// 4][row][4 columns] of what store_packing writes.
 //
 // What only some backends have, and the functions below do for all: with_products<kRare>(fn), where only a run shows
 // which of two ways to multiply is faster, calls fn with a type whose dot, dot_unsigned, dot_start, dot_add and
 // panel_dots to use, of one kind only where kRare, because each kind takes its place in what everybody downloads;
-// constant and constant4, a constant of an inner loop, where compilers make little of one; quantise_positive32, where
-// less than quantise32 will do; in_order, where compilers order an inner loop badly. What others use where it is there:
-// QuadProductsFor grouped_dots, and nibble_dots of two rows; PanelProductsFor keep_scale and kept_scale, a place for 32
-// activations' scale beside them; TileKernelsFor kDotColumns and a dot_add of as many columns.
+// constant and constant4, a constant of an inner loop, where compilers make little of one; in_order, where compilers
+// order an inner loop badly. What others use where it is there: QuadProductsFor grouped_dots, and nibble_dots of two
+// rows; PanelProductsFor keep_scale and kept_scale, a place for 32 activations' scale beside them; TileKernelsFor
+// Spread, four activations in a form of their own, spread32, which makes eight of an activation's 32, and
+// spread_positive32, of 32 numbers >= 0 times a scale, whose dots begin with zeros.
 #pragma once
 #include <concepts>
 #include <cstdint>
+#include <type_traits>
 
 #include "engine/simd/codes.h"
 
 namespace strata {
+
+// Four activations as products of cells take them.
+template <class S>
+struct FewOf {
+    using Type = typename S::Activation;
+};
+template <class S>
+requires requires { typename S::Spread; }
+struct FewOf<S> {
+    using Type = typename S::Spread;
+};
+template <class S>
+using CellOf = std::conditional_t<S::kCellRows == 4, typename S::Bytes, typename S::Bytes32>;
 
 template <class S>
 concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typename S::Weights32 w,
@@ -31,7 +47,9 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
                                const uint16_t* half, const uint8_t* bytes, int8_t* q, const int8_t* table,
                                const typename S::Activation* x, typename S::Activation* x_out, typename S::Bytes b,
                                typename S::Bytes32 b32, typename S::Shorts shorts, typename S::PanelBlock* panel,
-                               typename S::PanelInts dots[4], typename S::PanelF32 lanes, uint8_t* packing) {
+                               typename S::PanelInts dots[4], typename S::PanelF32 lanes, uint8_t* packing,
+                               CellOf<S> cell, typename S::CellWeights cell_weights, typename S::RowSums rows,
+                               const typename FewOf<S>::Type* few, typename S::CellConstants constants) {
     { S::splat(1.0f) } -> std::same_as<typename S::F32>;
     { S::load(f) } -> std::same_as<typename S::F32>;          // need not be aligned
     { S::load_half(half) } -> std::same_as<typename S::F32>;  // as half_to_float
@@ -103,6 +121,15 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::weights(b32) } -> std::same_as<typename S::Weights32>;           // bytes as int8
     { S::unsigned_weights(b32) } -> std::same_as<typename S::Weights32>;  // of bytes in 0..127, for dot_unsigned only
     { S::dot_unsigned(w, x) } -> std::same_as<typename S::Ints>;          // exact
+    // Exact dots of kCellRows rows with one query, as lanes, four columns at a time (a cell; its rows lie one after
+    // the other): what they begin with, for each 32 activations, and four columns more, from a column of the 32 on.
+    { S::cell_weights(b, cell) } -> std::same_as<typename S::CellWeights>;  // by their codes, 0-15
+    { S::cell_weights(cell) } -> std::same_as<typename S::CellWeights>;
+    { S::template start_rows<false>(x) } -> std::same_as<typename S::RowSums>;
+    { S::template dot_rows<false>(rows, cell_weights, few, 4, constants) } -> std::same_as<typename S::RowSums>;
+    { S::add(rows, rows) } -> std::same_as<typename S::RowSums>;
+    { S::template nibbles<4>(cell, constants) } -> std::same_as<CellOf<S>>;  // field<4>(cell, 15)
+    S::row_floats(rows);                                                     // Float4 or F32
     // Exact dots of four blocks of packed nibbles (0..15, as load_codes) with x and what follows it, as floats.
     { S::nibble_dots(bytes, bytes, bytes, bytes, x) } -> std::same_as<typename S::Float4>;
     // Four finished dots by halves: lane i has values 0-15 of the i-th, lane 4 + i values 16-31.
@@ -165,14 +192,6 @@ V in_order(V v) {
         return S::in_order(v);
     else
         return v;
-}
-// As quantise32, of x >= 0, for dot_add<true> only.
-template <SimdBackend S>
-void quantise_positive32(const float* x, float scale, typename S::Activation* out) {
-    if constexpr (requires { S::quantise_positive32(x, scale, out); })
-        S::quantise_positive32(x, scale, out);
-    else
-        S::quantise32(x, scale, out);
 }
 
 // Has some bytes come nearer while something else is computed.

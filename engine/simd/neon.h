@@ -45,6 +45,7 @@ struct Neon {
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
     static constexpr bool kPanelsTakeOffset = true;
     static constexpr bool kPanelLoopApart = false;
+    static constexpr bool kPanelsAreCells = true;
     struct PanelBlock {  // [columns / 4][row][4 columns]
         uint8_t bytes[kPanelRows * 32];
     };
@@ -52,6 +53,10 @@ struct Neon {
         int32x4_t lo, hi;
     };
     using PanelF32 = F32;
+    static constexpr int kCellRows = 8;
+    using CellWeights = Weights32;
+    struct CellConstants {};
+    using RowSums = PanelInts;
 
     static F32 splat(float x) { return {vdupq_n_f32(x), vdupq_n_f32(x)}; }
     static F32 load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
@@ -203,6 +208,22 @@ struct Neon {
     static Weights32 weights(Bytes32 a) { return {vreinterpretq_s8_u8(a.lo), vreinterpretq_s8_u8(a.hi)}; }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    static CellWeights cell_weights(Bytes table, Bytes32 codes) { return look_up_weights(table, codes); }
+    template <int kShift>
+    static Bytes32 nibbles(Bytes32 codes, CellConstants) {
+        return field<kShift>(codes, 15);
+    }
+    static CellWeights cell_weights(Bytes32 levels) { return weights(levels); }
+    template <bool kPositive>
+    static RowSums start_rows(const Activation*) {
+        return {vdupq_n_s32(0), vdupq_n_s32(0)};
+    }
+    template <bool kPositive>
+    static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
+        const int8x16_t four = four_of(x + column);
+        return {vaddq_s32(acc.lo, fours(w.lo, four)), vaddq_s32(acc.hi, fours(w.hi, four))};
+    }
+    static F32 row_floats(RowSums a) { return to_float(a); }
     static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
                               const Activation* x) {
         const auto dot = [&](const uint8_t* packed, int i) {
@@ -264,7 +285,7 @@ struct Neon {
             const int8_t* word = reinterpret_cast<const int8_t*>(w.bytes) + c * kPanelRows;
             const int8x16_t lo = vld1q_s8(word), hi = vld1q_s8(word + 16);
             for (int t = 0; t < kTokens; ++t) {
-                const int8x16_t four = vreinterpretq_s8_s32(vdupq_n_s32(load_unaligned<int32_t>(x + t * stride + c)));
+                const int8x16_t four = four_of(x + t * stride + c);
                 acc[t].lo = vaddq_s32(acc[t].lo, fours(lo, four));
                 acc[t].hi = vaddq_s32(acc[t].hi, fours(hi, four));
             }
@@ -287,6 +308,10 @@ protected:
     static int32x4_t fours(int8x16_t a, int8x16_t b) {
         const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), high = vmull_high_s8(a, b);
         return vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high));
+    }
+    // Four bytes, over and over.
+    static int8x16_t four_of(const Activation* x) {
+        return vreinterpretq_s8_s32(vdupq_n_s32(load_unaligned<int32_t>(x)));
     }
     static uint16_t half_bits(const void* p) { return load_unaligned<uint16_t>(p); }
     static uint16x8_t load_u16(const uint16_t* p) {

@@ -22,6 +22,11 @@ struct NeonDotprod : Neon {
         return {vdotq_s32(vdotq_s32(acc.v, w.lo, vld1q_s8(x)), w.hi, vld1q_s8(x + 16))};
     }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    template <bool kPositive>
+    static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
+        const int8x16_t four = four_of(x + column);
+        return {vdotq_s32(acc.lo, w.lo, four), vdotq_s32(acc.hi, w.hi, four)};
+    }
     static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
                               const Activation* x) {
         const auto dot = [&](const uint8_t* packed, int i) {

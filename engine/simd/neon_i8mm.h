@@ -12,6 +12,7 @@ namespace strata {
 struct NeonI8mm : NeonDotprod {
     static constexpr const char* kName = "neon-i8mm";
     static constexpr int kRowPairs = kPanelRows / 2;
+    static constexpr bool kPanelsAreCells = false;
     struct PanelBlock {  // [columns / 8][row pair][row][8 columns]
         uint8_t bytes[kPanelRows * 32];
     };

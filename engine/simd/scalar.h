@@ -42,6 +42,7 @@ struct Scalar {
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
     static constexpr bool kPanelsTakeOffset = true;
     static constexpr bool kPanelLoopApart = false;
+    static constexpr bool kPanelsAreCells = false;
     struct PanelBlock {
         uint8_t bytes[kPanelRows * 32];  // (rows, 32)
     };
@@ -49,6 +50,10 @@ struct Scalar {
         int32_t lane[kPanelRows];
     };
     using PanelF32 = F32;
+    static constexpr int kCellRows = 8;
+    using CellWeights = Weights32;
+    struct CellConstants {};
+    using RowSums = PanelInts;
 
     template <class Op>
     static F32 each(F32 a, F32 b, Op op) {
@@ -238,6 +243,22 @@ struct Scalar {
     static Weights32 weights(Bytes32 a) { return load_weights(a.b); }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    static CellWeights cell_weights(Bytes table, Bytes32 codes) { return look_up_weights(table, codes); }
+    template <int kShift>
+    static Bytes32 nibbles(Bytes32 codes, CellConstants) {
+        return field<kShift>(codes, 15);
+    }
+    static CellWeights cell_weights(Bytes32 levels) { return weights(levels); }
+    template <bool kPositive>
+    static RowSums start_rows(const Activation*) {
+        return {};
+    }
+    template <bool kPositive>
+    static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
+        for (int i = 0; i < 32; ++i) acc.lane[i / 4] += w.q[i] * x[column + i % 4];
+        return acc;
+    }
+    static F32 row_floats(RowSums a) { return to_float(a); }
     static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
                               const Activation* x) {
         const auto dot = [&](const uint8_t* packed, int i) {

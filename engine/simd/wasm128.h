@@ -70,6 +70,7 @@ struct Wasm128 {
     };
     static constexpr int kPanelRows = 8, kPanelTokens = 4;
     static constexpr bool kPanelsTakeOffset = true;
+    static constexpr bool kPanelsAreCells = false;
     static constexpr bool kPanelLoopApart = true;  // a function of its own, or V8 spills what it needs
     struct PanelBlock {
         union {
@@ -83,6 +84,18 @@ struct Wasm128 {
         v128_t lo, hi;
     };
     using PanelF32 = F32;
+    static constexpr int kCellRows = 4;
+    struct CellWeights {
+        v128_t even, odd;  // columns 0 and 2, 1 and 3, as int16
+    };
+    using RowSums = DotSum;
+    // Of a loop over cells, loaded before it.
+    struct CellConstants {
+        v128_t low_nibbles = wasm_constants::kLowNibbles, ones = wasm_constants::kOnes;
+    };
+    struct Spread {  // of four activations, in all lanes: likewise
+        v128_t even, odd;
+    };
 
     static F32 splat(float x) { return {wasm_f32x4_splat(x), wasm_f32x4_splat(x)}; }
     template <const float& kValue>
@@ -171,11 +184,6 @@ struct Wasm128 {
         wasm_v128_store(block.nibbles + 8, wasm_i16x8_shl(even(q[2], q[3]), 4));
         wasm_v128_store(block.nibbles + 16, odd(q[0], q[1]));
         wasm_v128_store(block.nibbles + 24, wasm_i16x8_shl(odd(q[2], q[3]), 8));
-    }
-    static void quantise_positive32(const float* x, float scale, Activation* out) {
-        v128_t q[4];
-        quantise32<true>(x, scale, q);
-        for (int i = 0; i < 4; ++i) wasm_v128_store(reinterpret_cast<Block*>(out)->x + 8 * i, q[i]);
     }
     static Weights32 load_weights(const void* p) {
         const int8_t* q = static_cast<const int8_t*>(p);
@@ -298,6 +306,33 @@ struct Wasm128 {
     }
     static Weights32 unsigned_weights(Bytes32 a) { return weights(a); }
     static Ints dot_unsigned(Weights32 w, const Activation* x) { return dot(w, x); }
+    static CellWeights cell_weights(Bytes table, Bytes codes) { return cell_weights(look_up(table, codes)); }
+    static CellWeights cell_weights(Bytes levels) {
+        return {wasm_i16x8_shr(wasm_i16x8_shl(levels.v, 8), 8), wasm_i16x8_shr(levels.v, 8)};
+    }
+    template <int kShift>
+    static Bytes nibbles(Bytes codes, const CellConstants& constants) {
+        return {wasm_v128_and(wasm_u16x8_shr(codes.v, kShift), constants.low_nibbles)};
+    }
+    static void spread32(const Activation* x, Spread* out) {
+        for (int i = 0; i < 32; i += 8, out += 2) spread8(wasm_v128_load(block_of(x).x + i), out);
+    }
+    static void spread_positive32(const float* x, float scale, Spread* out) {
+        v128_t q[4];
+        quantise32<true>(x, scale, q);
+        for (int i = 0; i < 4; ++i) spread8(q[i], out + 2 * i);
+    }
+    template <bool kPositive>
+    static RowSums start_rows(const Activation*) {
+        return {wasm_i32x4_splat(0)};
+    }
+    template <bool kPositive>
+    static RowSums dot_rows(RowSums acc, CellWeights w, const Spread* x, int column, const CellConstants&) {
+        const Spread& four = x[column / 4];
+        return {wasm_i32x4_add(wasm_i32x4_add(acc.v, wasm_i32x4_dot_i16x8(w.even, four.even)),
+                               wasm_i32x4_dot_i16x8(w.odd, four.odd))};
+    }
+    static Float4 row_floats(RowSums a) { return {wasm_f32x4_convert_i32x4(a.v)}; }
     // Each 16 bits hold four nibbles. They are multiplied where they are, by activations that make up for it, so that
     // sums are 256 times as large, and exact as floats all the same.
     static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
@@ -401,6 +436,10 @@ protected:
     }
     static v128_t even(v128_t a, v128_t b) { return wasm_i16x8_shuffle(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
     static v128_t odd(v128_t a, v128_t b) { return wasm_i16x8_shuffle(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
+    static void spread8(v128_t q, Spread* out) {
+        out[0] = {wasm_i16x8_shuffle(q, q, 0, 2, 0, 2, 0, 2, 0, 2), wasm_i16x8_shuffle(q, q, 1, 3, 1, 3, 1, 3, 1, 3)};
+        out[1] = {wasm_i16x8_shuffle(q, q, 4, 6, 4, 6, 4, 6, 4, 6), wasm_i16x8_shuffle(q, q, 5, 7, 5, 7, 5, 7, 5, 7)};
+    }
     // Of 32-bit words.
     static void transpose4(v128_t (&a)[4]) {
         const v128_t low01 = wasm_i32x4_shuffle(a[0], a[1], 0, 4, 1, 5),

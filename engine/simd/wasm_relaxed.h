@@ -24,7 +24,6 @@ inline const bool kRelaxedDotIsOfPairs = [] {
 
 struct WasmRelaxed : Wasm128 {
     static constexpr const char* kName = "wasm-relaxed";
-    static constexpr int kDotColumns = 16;  // of a step of dots with few queries
 
     // 32 activations take 128 bytes; the sums start dot products.
     struct Activation {
@@ -44,6 +43,11 @@ struct WasmRelaxed : Wasm128 {
     struct Weights32 {
         v128_t lo, hi;
     };
+    using CellWeights = Bytes;
+    struct Spread {  // of four activations, in all lanes
+        v128_t magnitude, mask;
+    };
+    static constexpr bool kPanelsAreCells = true;
     struct PanelBlock {  // [columns / 4][row][4 columns]
         uint8_t bytes[kPanelRows * 32];
     };
@@ -72,12 +76,22 @@ struct WasmRelaxed : Wasm128 {
         const v128_t scale = wasm_v128_load32_splat(&block_of(x).scale);
         return {scale, scale};
     }
-    static void quantise_positive32(const float* x, float scale, Activation* out) {
+    static void spread32(const Activation* x, Spread* out) {
+        const Block& block = block_of(x);
+        for (int i = 0; i < 32; i += 4, ++out)
+            *out = {wasm_v128_load32_splat(block.magnitude + i), wasm_v128_load32_splat(block.mask + i)};
+    }
+    // Of numbers that are not negative, the magnitudes are the numbers, and nothing has to be made up for.
+    static void spread_positive32(const float* x, float scale, Spread* out) {
         v128_t wide[4];
         Wasm128::quantise32<true>(x, scale, wide);
-        Block& block = *reinterpret_cast<Block*>(out);
-        for (int half = 0; half < 2; ++half)
-            wasm_v128_store(block.magnitude + 16 * half, wasm_i8x16_narrow_i16x8(wide[2 * half], wide[2 * half + 1]));
+        for (int half = 0; half < 2; ++half, out += 4) {
+            const v128_t q = wasm_i8x16_narrow_i16x8(wide[2 * half], wide[2 * half + 1]);
+            out[0].magnitude = wasm_i32x4_shuffle(q, q, 0, 0, 0, 0);
+            out[1].magnitude = wasm_i32x4_shuffle(q, q, 1, 1, 1, 1);
+            out[2].magnitude = wasm_i32x4_shuffle(q, q, 2, 2, 2, 2);
+            out[3].magnitude = wasm_i32x4_shuffle(q, q, 3, 3, 3, 3);
+        }
     }
     static Weights32 load_weights(const void* p) {
         return {wasm_v128_load(p), wasm_v128_load(static_cast<const uint8_t*>(p) + 16)};
@@ -94,7 +108,6 @@ struct WasmRelaxed : Wasm128 {
                 relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), wasm_v128_load32_zero(&b.negative[1]))};
     }
     using Wasm128::dot;
-    // Of activations that are not negative, the magnitudes are the activations, and nothing has to be made up for.
     template <bool kPositive>
     static DotSum dot_start(const Activation* x) {
         return {kPositive ? wasm_i32x4_splat(0) : wasm_v128_load32_zero(&block_of(x).negative[2])};
@@ -106,11 +119,16 @@ struct WasmRelaxed : Wasm128 {
         return {
             relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), relaxed_dot(w.lo, wasm_v128_load(b.magnitude), acc.v))};
     }
-    // Of columns kFirst to kFirst + 15 alone.
-    template <bool kPositive, int kFirst>
-    static DotSum dot_add(DotSum acc, Bytes w, const Activation* x) {
-        const Block& b = block_of(x);
-        return {relaxed_dot(turn<kPositive, kFirst>(w, b), wasm_v128_load(b.magnitude + kFirst), acc.v)};
+    static CellWeights cell_weights(Bytes table, Bytes codes) { return look_up(table, codes); }
+    static CellWeights cell_weights(Bytes levels) { return levels; }
+    template <bool kPositive>
+    static RowSums start_rows(const Activation* x) {
+        return {wasm_v128_load32_splat(&block_of(x).negative[2])};
+    }
+    template <bool kPositive>
+    static RowSums dot_rows(RowSums acc, CellWeights w, const Spread* x, int column, const CellConstants&) {
+        const Spread& four = x[column / 4];
+        return {relaxed_dot(turn<kPositive>(w, four), four.magnitude, acc.v)};
     }
     static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return {a.lo, a.hi}; }
@@ -268,9 +286,9 @@ protected:
     static Weights32 turn(Weights32 w, const Block& b) {
         return {wasm_v128_xor(w.lo, wasm_v128_load(b.mask)), wasm_v128_xor(w.hi, wasm_v128_load(b.mask + 16))};
     }
-    template <bool kPositive, int kFirst>
-    static v128_t turn(Bytes w, const Block& b) {
-        return kPositive ? w.v : wasm_v128_xor(w.v, wasm_v128_load(b.mask + kFirst));
+    template <bool kPositive>
+    static v128_t turn(CellWeights w, const Spread& four) {
+        return kPositive ? w.v : wasm_v128_xor(w.v, four.mask);
     }
     // Sums of two. The same as extadd_pairwise, for which V8 loads the address of its ones at every use.
     static v128_t widened(v128_t shorts, v128_t ones) { return wasm_i32x4_dot_i16x8(shorts, ones); }
@@ -379,11 +397,11 @@ struct WasmRelaxedOfPairs : WasmRelaxed {
         const v128_t high = widened(relaxed_dot_pairs(w.hi, wasm_v128_load(b.magnitude + 16)), ones);
         return {wasm_i32x4_add(wasm_i32x4_add(acc.v, low), high)};
     }
-    template <bool kPositive, int kFirst>
-    static DotSum dot_add(DotSum acc, Bytes w, const Activation* x) {
-        const Block& b = block_of(x);
-        const v128_t pairs = relaxed_dot_pairs(turn<kPositive, kFirst>(w, b), wasm_v128_load(b.magnitude + kFirst));
-        return {wasm_i32x4_add(acc.v, widened(pairs, wasm_constants::kOnes))};
+    template <bool kPositive>
+    static RowSums dot_rows(RowSums acc, CellWeights w, const Spread* x, int column, const CellConstants& constants) {
+        const Spread& four = x[column / 4];
+        const v128_t pairs = relaxed_dot_pairs(turn<kPositive>(w, four), four.magnitude);
+        return {wasm_i32x4_add(acc.v, widened(pairs, constants.ones))};
     }
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     [[gnu::always_inline]] static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride,

@@ -97,11 +97,8 @@ inline std::string tile_speed(const Kernels& k, int head_dim, int n, double budg
     std::vector<float> x(size_t(kPositions) * d), scratch(kTilePositions * d), scores(size_t(n) * stride, 0.5f),
         out(size_t(n) * d), scales(static_cast<size_t>(n));
     for (size_t i = 0; i < x.size(); ++i) x[i] = float(int(i * 7919 % 2001) - 1000) * 0.001f;
-    const size_t query_bytes = size_t(padded_head_dim(head_dim)) * k.activation_bytes;
-    std::vector<uint8_t> queries(size_t(n) * query_bytes);
-    for (int i = 0; i < n; ++i)
-        k.quantise_query(x.data() + size_t(i) * d, head_dim, queries.data() + size_t(i) * query_bytes,
-                         &scales[size_t(i)]);
+    std::vector<uint8_t> queries(size_t(n * padded_head_dim(head_dim)) * k.query_bytes);
+    k.quantise_queries(x.data(), n, head_dim, queries.data(), scales.data());
     std::vector<uint8_t> header(size_t(tile_header_bytes(head_dim))), codes(kTilePositions * d);
     k.encode_tile(x.data(), head_dim, 0, scratch.data(), header.data(), codes.data());
     const auto sealed = [&](TileSide side, std::vector<uint8_t>& bytes) {

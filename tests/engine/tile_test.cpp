@@ -119,13 +119,16 @@ TEST(TileLayout, BytesLieWhereTheHeaderSaysTheyDo) {
         pack_tile(side, codes.data(), d, bits, tile.pointers().data());
         return tile.pages;
     };
-    EXPECT_EQ(bytes_of(TileSide::keys, 4)[2][6 * d + c], 0b1011 << 4);       // 45 = 2 * 16 + 2 * 6 + 1
-    EXPECT_EQ(bytes_of(TileSide::keys, 3)[1][3 * d + c], 0b10 << 2);         // 45 = 32 + 4 * 3 + 1
-    EXPECT_EQ(bytes_of(TileSide::keys, 3)[2][5 * d + c], 1 << 5);            // 45 = 8 * 5 + 5
-    EXPECT_EQ(bytes_of(TileSide::keys, 8)[5][5 * d + c], 0b1011);            // 45 = 8 * 5 + 5
-    EXPECT_EQ(bytes_of(TileSide::values, 4)[2][18 * 16 + 13], 0b1011 << 4);  // 37 = 2 * 18 + 1
-    EXPECT_EQ(bytes_of(TileSide::values, 3)[1][9 * 32 + 13], 0b10 << 2);     // 37 = 4 * 9 + 1
-    EXPECT_EQ(bytes_of(TileSide::values, 3)[2][4 * 64 + 45], 1 << 5);        // 37 = 8 * 4 + 5
+    // 45 is the position 5 of the eight 5: in keys the row 5 of the cell 9, whose column 1 is 37; in values the column
+    // 1 of the second cell of rows 32 to 39, of which 37 is the row 5.
+    constexpr int key = 9 * 32 + 5 * 4 + 1, value = 4 * 64 + 32 + 5 * 4 + 1;
+    EXPECT_EQ(bytes_of(TileSide::keys, 4)[2][key], 0b1011 << 4);
+    EXPECT_EQ(bytes_of(TileSide::keys, 3)[1][key], 0b10 << 2);
+    EXPECT_EQ(bytes_of(TileSide::keys, 3)[2][key], 1 << 5);
+    EXPECT_EQ(bytes_of(TileSide::keys, 8)[5][key], 0b1011);
+    EXPECT_EQ(bytes_of(TileSide::values, 4)[2][value], 0b1011 << 4);
+    EXPECT_EQ(bytes_of(TileSide::values, 3)[1][value], 0b10 << 2);
+    EXPECT_EQ(bytes_of(TileSide::values, 3)[2][value], 1 << 5);
 }
 
 TEST(TileLayout, DemotingDropsBits) {
@@ -141,7 +144,7 @@ TEST(TileLayout, DemotingDropsBits) {
                 Tile tile(head_dim, 4);
                 tile.pages = packed(4);
                 for (size_t i = 1; i < steps.size(); ++i)
-                    demote_tile(side, tile.pointers().data(), head_dim, steps[i - 1], steps[i]);
+                    demote_tile(tile.pointers().data(), head_dim, steps[i - 1], steps[i]);
                 tile.pages.resize(size_t(tile_pages(steps.back())));
                 return tile.pages;
             };
@@ -331,10 +334,9 @@ struct Queries {
     std::vector<float> scales;
 };
 Queries quantised(const Kernels& k, const std::vector<float>& x, int head_dim) {
-    const size_t n = x.size() / size_t(head_dim), row = size_t(padded_head_dim(head_dim)) * k.activation_bytes;
+    const size_t n = x.size() / size_t(head_dim), row = size_t(padded_head_dim(head_dim)) * k.query_bytes;
     Queries result{std::vector<uint8_t>(n * row, 99), std::vector<float>(n)};
-    for (size_t i = 0; i < n; ++i)
-        k.quantise_query(x.data() + i * size_t(head_dim), head_dim, result.q.data() + i * row, &result.scales[i]);
+    k.quantise_queries(x.data(), int(n), head_dim, result.q.data(), result.scales.data());
     return result;
 }
 
