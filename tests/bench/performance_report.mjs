@@ -18,7 +18,7 @@ import { titleOf } from './tab/rows.mjs';
 
 const { values: options } = parseArgs({
   options: {
-    part: { type: 'string' },
+    part: { type: 'string', multiple: true },
     again: { type: 'boolean', default: false },
     'write-only': { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
 
 function chosenParts() {
   if (!options.part) return parts;
-  const names = options.part.split(',');
+  const names = options.part.flatMap((names) => names.split(','));
   const unknown = names.filter((name) => !parts.some((part) => part.name === name));
   if (unknown.length > 0)
     throw new Error(`There is no part ${unknown.join(', ')}; known are ${parts.map((part) => part.name).join(', ')}`);
