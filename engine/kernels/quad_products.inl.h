@@ -169,7 +169,7 @@ struct QuadProductsFor {
     template <class Rows, class Products, int i>
     [[gnu::always_inline]] static DotSum dot_of_bytes(const uint8_t* unit, const Activation* x) {
         x += i * 32;
-        return Products::template dot_add<false>(Products::template dot_start<false>(x), weights<Rows, 0, i>(unit), x);
+        return Products::dot_add(Products::dot_start(x), weights<Rows, 0, i>(unit), x);
     }
 
     // The last blocks of a row of blocks of 32, 1 to 3 of them, where they are no whole quad. What is missing counts as

@@ -513,7 +513,7 @@ struct TileKernelsFor {
         const CellConstants constants;
         const int stride = query_stride(cols);
         RowSums start[n];
-        for (int i = 0; i < n; ++i) start[i] = start_of<Products, false>(queries + i * stride, cols);
+        for (int i = 0; i < n; ++i) start[i] = start_of<Products>(queries + i * stride, cols);
         // Each turn loads the queries again: compilers would keep them from the first, in memory too, which is a store
         // more for each.
         const Few* volatile same[n];
@@ -599,10 +599,10 @@ struct TileKernelsFor {
                 for (int i = 0; i < n; ++i) finish(i, d + h * kCellRows, S::row_floats(sums[h][i]));
         }
     }
-    template <class Products, bool kPositive>
+    template <class Products>
     static RowSums start_of(const Activation* x, int cols) {
-        RowSums start = Products::template start_rows<kPositive>(x);
-        for (int c = 32; c < cols; c += 32) start = S::add(start, Products::template start_rows<kPositive>(x + c));
+        RowSums start = Products::start_rows(x);
+        for (int c = 32; c < cols; c += 32) start = S::add(start, Products::start_rows(x + c));
         return start;
     }
     // fn(what to multiply with, first, how many as a constant), for n queries, below kPanelTokens, at most kFew at a
@@ -639,8 +639,8 @@ struct TileKernelsFor {
                     const Activation* x = queries + (first + i) * stride;
                     DotSum acc{};
                     for (int c = 0; c < padded; c += 32) {
-                        acc = S::add(acc, products.template dot_start<false>(x + c));
-                        acc = products.template dot_add<false>(acc, S::load_weights(mean + c), x + c);
+                        acc = S::add(acc, products.dot_start(x + c));
+                        acc = products.dot_add(acc, S::load_weights(mean + c), x + c);
                     }
                     sums[i] = acc;
                 }
@@ -812,7 +812,7 @@ struct TileKernelsFor {
                         if constexpr (kSpreads)  // whose form for weights has no need of it
                             start[i] = RowSums{};
                         else
-                            start[i] = start_of<Products, true>(w.q[first + i], kTilePositions);
+                            start[i] = start_of<Products>(w.q[first + i], kTilePositions);
                         unit[i] = splat_rows(w.scale[first + i] * levels.unit);
                         mean_unit[i] = splat_rows(w.sum[first + i] * mean_scale);
                     }

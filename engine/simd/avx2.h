@@ -130,16 +130,8 @@ struct Avx2 {
         const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w.q), signed_x);
         return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
     }
-    template <bool kPositive>
-    static Ints dot_start(const Activation*) {
-        return {_mm256_setzero_si256()};
-    }
-    template <bool kPositive>
-    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
-        if constexpr (!kPositive) return add(acc, dot(w, x));
-        const __m256i pairs = _mm256_maddubs_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), w.q);
-        return add(acc, {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))});
-    }
+    static Ints dot_start(const Activation*) { return {_mm256_setzero_si256()}; }
+    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) { return add(acc, dot(w, x)); }
     static Ints add(Ints a, Ints b) { return {_mm256_add_epi32(a.v, b.v)}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         const __m256i t = _mm256_hadd_epi32(_mm256_hadd_epi32(a.v, b.v), _mm256_hadd_epi32(c.v, d.v));
@@ -211,7 +203,6 @@ struct Avx2 {
     static Bytes32 look_up(Bytes table, Bytes32 codes) {
         return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table.v), codes.v)};
     }
-    static Bytes32 join(Bytes a, Bytes b) { return {_mm256_set_m128i(b.v, a.v)}; }
     static Bytes weight_table(Bytes table) { return table; }
     static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return {a.v}; }
@@ -226,10 +217,7 @@ struct Avx2 {
         return field<kShift>(codes, 15);
     }
     static CellWeights cell_weights(Bytes32 levels) { return weights(levels); }
-    template <bool kPositive>
-    static RowSums start_rows(const Activation*) {
-        return {_mm256_setzero_si256()};
-    }
+    static RowSums start_rows(const Activation*) { return {_mm256_setzero_si256()}; }
     template <bool kPositive>
     static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
         const __m256i four = _mm256_set1_epi32(load_unaligned<int>(x + column));

@@ -50,11 +50,7 @@ struct Avx512 : Avx2 {
         return {_mm256_dpbusd_epi32(load32(bytes(x) + 32), w.q, load32(bytes(x)))};
     }
     using Avx2::dot;
-    template <bool kPositive>
-    static Ints dot_start(const Activation* x) {
-        return {load32(bytes(x) + 32)};
-    }
-    template <bool kPositive>
+    static Ints dot_start(const Activation* x) { return {load32(bytes(x) + 32)}; }
     static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
         return {_mm256_dpbusd_epi32(acc.v, w.q, load32(bytes(x)))};
     }
@@ -67,10 +63,7 @@ struct Avx512 : Avx2 {
     }
     static CellWeights cell_weights(Bytes table, Bytes32 codes) { return look_up_weights(table, codes); }
     static CellWeights cell_weights(Bytes32 levels) { return weights(levels); }
-    template <bool kPositive>
-    static RowSums start_rows(const Activation* x) {
-        return {_mm256_set1_epi32(load_unaligned<int>(bytes(x) + 36))};
-    }
+    static RowSums start_rows(const Activation* x) { return {_mm256_set1_epi32(load_unaligned<int>(bytes(x) + 36))}; }
     template <bool kPositive>
     static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
         return {_mm256_dpbusd_epi32(acc.v, w.q, _mm256_set1_epi32(load_unaligned<int>(bytes(x) + column)))};

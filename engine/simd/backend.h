@@ -79,10 +79,9 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     {S::quantise32(f, 1.0f, x_out)};  // x[i] = nearest integer of f[i] * scale, ties to even
     { S::load_weights(q) } -> std::same_as<typename S::Weights32>;  // 32 int8
     { S::dot(w, x) } -> std::same_as<typename S::Ints>;             // exact
-    // The same in steps: what a sum of dots begins with, for each 32 activations, and one dot more. kPositive: no
-    // activation is negative.
-    { S::template dot_start<true>(x) } -> std::same_as<typename S::DotSum>;
-    { S::template dot_add<true>(dot_sum, w, x) } -> std::same_as<typename S::DotSum>;
+    // The same in steps: what a sum of dots begins with, for each 32 activations, and one dot more.
+    { S::dot_start(x) } -> std::same_as<typename S::DotSum>;
+    { S::dot_add(dot_sum, w, x) } -> std::same_as<typename S::DotSum>;
     { S::add(dot_sum, dot_sum) } -> std::same_as<typename S::DotSum>;
     { S::sums(dot_sum, dot_sum, dot_sum, dot_sum) } -> std::same_as<typename S::Float4>;
     { S::add(ints, ints) } -> std::same_as<typename S::Ints>;
@@ -114,7 +113,6 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::template field<1>(b32, 1) } -> std::same_as<typename S::Bytes32>;
     { S::add(b32, b32) } -> std::same_as<typename S::Bytes32>;
     { S::look_up(b, b32) } -> std::same_as<typename S::Bytes32>;
-    { S::join(b, b) } -> std::same_as<typename S::Bytes32>;
     // Weights by their codes, 0-15; the table holds int8, and is made ready once.
     { S::weight_table(b) } -> std::same_as<typename S::Bytes>;
     { S::look_up_weights(b, b32) } -> std::same_as<typename S::Weights32>;
@@ -123,9 +121,10 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::dot_unsigned(w, x) } -> std::same_as<typename S::Ints>;          // exact
     // Exact dots of kCellRows rows with one query, as lanes, four columns at a time (a cell; its rows lie one after
     // the other): what they begin with, for each 32 activations, and four columns more, from a column of the 32 on.
+    // kPositive: no activation is negative.
     { S::cell_weights(b, cell) } -> std::same_as<typename S::CellWeights>;  // by their codes, 0-15
     { S::cell_weights(cell) } -> std::same_as<typename S::CellWeights>;
-    { S::template start_rows<false>(x) } -> std::same_as<typename S::RowSums>;
+    { S::start_rows(x) } -> std::same_as<typename S::RowSums>;
     { S::template dot_rows<false>(rows, cell_weights, few, 4, constants) } -> std::same_as<typename S::RowSums>;
     { S::add(rows, rows) } -> std::same_as<typename S::RowSums>;
     { S::template nibbles<4>(cell, constants) } -> std::same_as<CellOf<S>>;  // field<4>(cell, 15)

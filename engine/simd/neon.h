@@ -119,11 +119,7 @@ struct Neon {
     static Ints dot(Weights32 w, const Activation* x) {
         return {dot16(w.lo, vld1q_s8(x)), dot16(w.hi, vld1q_s8(x + 16))};
     }
-    template <bool kPositive>
-    static DotSum dot_start(const Activation*) {
-        return {vdupq_n_s32(0)};
-    }
-    template <bool kPositive>
+    static DotSum dot_start(const Activation*) { return {vdupq_n_s32(0)}; }
     static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
         const Ints products = dot(w, x);
         return {vaddq_s32(acc.v, vaddq_s32(products.first, products.second))};
@@ -202,7 +198,6 @@ struct Neon {
     static Bytes32 look_up(Bytes table, Bytes32 codes) {
         return {vqtbl1q_u8(table.v, codes.lo), vqtbl1q_u8(table.v, codes.hi)};
     }
-    static Bytes32 join(Bytes a, Bytes b) { return {a.v, b.v}; }
     static Bytes weight_table(Bytes table) { return table; }
     static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return {vreinterpretq_s8_u8(a.lo), vreinterpretq_s8_u8(a.hi)}; }
@@ -214,10 +209,7 @@ struct Neon {
         return field<kShift>(codes, 15);
     }
     static CellWeights cell_weights(Bytes32 levels) { return weights(levels); }
-    template <bool kPositive>
-    static RowSums start_rows(const Activation*) {
-        return {vdupq_n_s32(0), vdupq_n_s32(0)};
-    }
+    static RowSums start_rows(const Activation*) { return {vdupq_n_s32(0), vdupq_n_s32(0)}; }
     template <bool kPositive>
     static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
         const int8x16_t four = four_of(x + column);

@@ -17,7 +17,6 @@ struct NeonDotprod : Neon {
         return {vdotq_s32(zero, w.lo, vld1q_s8(x)), vdotq_s32(zero, w.hi, vld1q_s8(x + 16))};
     }
     using Neon::dot;
-    template <bool kPositive>
     static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
         return {vdotq_s32(vdotq_s32(acc.v, w.lo, vld1q_s8(x)), w.hi, vld1q_s8(x + 16))};
     }

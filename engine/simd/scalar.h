@@ -142,14 +142,8 @@ struct Scalar {
         }
         return ints;
     }
-    template <bool kPositive>
-    static Ints dot_start(const Activation*) {
-        return {0, 0};
-    }
-    template <bool kPositive>
-    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) {
-        return add(acc, dot(w, x));
-    }
+    static Ints dot_start(const Activation*) { return {0, 0}; }
+    static Ints dot_add(Ints acc, Weights32 w, const Activation* x) { return add(acc, dot(w, x)); }
     static Ints add(Ints a, Ints b) { return {a.first + b.first, a.second + b.second}; }
     static Float4 sums(Ints a, Ints b, Ints c, Ints d) {
         return {{float(a.first + a.second), float(b.first + b.second), float(c.first + c.second),
@@ -232,12 +226,6 @@ struct Scalar {
         for (uint8_t& b : codes.b) b = table.b[b];
         return codes;
     }
-    static Bytes32 join(Bytes a, Bytes b) {
-        Bytes32 out;
-        std::memcpy(out.b, a.b, sizeof a.b);
-        std::memcpy(out.b + 16, b.b, sizeof b.b);
-        return out;
-    }
     static Bytes weight_table(Bytes table) { return table; }
     static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) { return load_weights(a.b); }
@@ -249,10 +237,7 @@ struct Scalar {
         return field<kShift>(codes, 15);
     }
     static CellWeights cell_weights(Bytes32 levels) { return weights(levels); }
-    template <bool kPositive>
-    static RowSums start_rows(const Activation*) {
-        return {};
-    }
+    static RowSums start_rows(const Activation*) { return {}; }
     template <bool kPositive>
     static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
         for (int i = 0; i < 32; ++i) acc.lane[i / 4] += w.q[i] * x[column + i % 4];

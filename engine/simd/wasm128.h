@@ -197,11 +197,7 @@ struct Wasm128 {
                 wasm_i32x4_add(wasm_i32x4_dot_i16x8(w.q[2], wasm_v128_load(q + 16)),
                                wasm_i32x4_dot_i16x8(w.q[3], wasm_v128_load(q + 24)))};
     }
-    template <bool kPositive>
-    static DotSum dot_start(const Activation*) {
-        return {wasm_i32x4_splat(0)};
-    }
-    template <bool kPositive>
+    static DotSum dot_start(const Activation*) { return {wasm_i32x4_splat(0)}; }
     static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
         const int16_t* q = block_of(x).x;
         for (int i = 0; i < 4; ++i)
@@ -297,7 +293,6 @@ struct Wasm128 {
     static Bytes32 look_up(Bytes table, Bytes32 codes) {
         return {wasm_i8x16_swizzle(table.v, codes.lo), wasm_i8x16_swizzle(table.v, codes.hi)};
     }
-    static Bytes32 join(Bytes a, Bytes b) { return {a.v, b.v}; }
     static Bytes weight_table(Bytes table) { return table; }
     static Weights32 look_up_weights(Bytes table, Bytes32 codes) { return weights(look_up(table, codes)); }
     static Weights32 weights(Bytes32 a) {
@@ -322,10 +317,7 @@ struct Wasm128 {
         quantise32<true>(x, scale, q);
         for (int i = 0; i < 4; ++i) spread8(q[i], out + 2 * i);
     }
-    template <bool kPositive>
-    static RowSums start_rows(const Activation*) {
-        return {wasm_i32x4_splat(0)};
-    }
+    static RowSums start_rows(const Activation*) { return {wasm_i32x4_splat(0)}; }
     template <bool kPositive>
     static RowSums dot_rows(RowSums acc, CellWeights w, const Spread* x, int column, const CellConstants&) {
         const Spread& four = x[column / 4];

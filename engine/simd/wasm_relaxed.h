@@ -108,23 +108,16 @@ struct WasmRelaxed : Wasm128 {
                 relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), wasm_v128_load32_zero(&b.negative[1]))};
     }
     using Wasm128::dot;
-    template <bool kPositive>
-    static DotSum dot_start(const Activation* x) {
-        return {kPositive ? wasm_i32x4_splat(0) : wasm_v128_load32_zero(&block_of(x).negative[2])};
-    }
-    template <bool kPositive>
+    static DotSum dot_start(const Activation* x) { return {wasm_v128_load32_zero(&block_of(x).negative[2])}; }
     static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
         const Block& b = block_of(x);
-        if (!kPositive) w = turn(w, b);
+        w = turn(w, b);
         return {
             relaxed_dot(w.hi, wasm_v128_load(b.magnitude + 16), relaxed_dot(w.lo, wasm_v128_load(b.magnitude), acc.v))};
     }
     static CellWeights cell_weights(Bytes table, Bytes codes) { return look_up(table, codes); }
     static CellWeights cell_weights(Bytes levels) { return levels; }
-    template <bool kPositive>
-    static RowSums start_rows(const Activation* x) {
-        return {wasm_v128_load32_splat(&block_of(x).negative[2])};
-    }
+    static RowSums start_rows(const Activation* x) { return {wasm_v128_load32_splat(&block_of(x).negative[2])}; }
     template <bool kPositive>
     static RowSums dot_rows(RowSums acc, CellWeights w, const Spread* x, int column, const CellConstants&) {
         const Spread& four = x[column / 4];
@@ -388,11 +381,10 @@ struct WasmRelaxedOfPairs : WasmRelaxed {
         return {widened(relaxed_dot_pairs(wasm_v128_load(b.x), w.lo), ones),
                 widened(relaxed_dot_pairs(wasm_v128_load(b.x + 16), w.hi), ones)};
     }
-    template <bool kPositive>
     static DotSum dot_add(DotSum acc, Weights32 w, const Activation* x) {
         const Block& b = block_of(x);
         const v128_t ones = wasm_constants::kOnes;
-        if (!kPositive) w = turn(w, b);
+        w = turn(w, b);
         const v128_t low = widened(relaxed_dot_pairs(w.lo, wasm_v128_load(b.magnitude)), ones);
         const v128_t high = widened(relaxed_dot_pairs(w.hi, wasm_v128_load(b.magnitude + 16)), ones);
         return {wasm_i32x4_add(wasm_i32x4_add(acc.v, low), high)};
