@@ -690,8 +690,9 @@ struct TileKernelsFor {
                             });
                     };
                     // Unrolled for what is commonest: the others would make the download large.
-                    if (kBits == 4 && padded == 64)
-                        run(std::integral_constant < int, kBits == 4 ? 64 : 0 > ());
+                    constexpr int kUnrolled = kBits == 4 ? 64 : 0;
+                    if (padded == kUnrolled)
+                        run(std::integral_constant<int, kUnrolled>());
                     else
                         run(std::integral_constant<int, 0>());
                 });

@@ -93,7 +93,7 @@ struct Wasm128 {
     struct CellConstants {
         v128_t low_nibbles = wasm_constants::kLowNibbles, ones = wasm_constants::kOnes;
     };
-    struct Spread {  // of four activations, in all lanes: likewise
+    struct Spread {  // of four activations, in all lanes: columns 0 and 2, 1 and 3
         v128_t even, odd;
     };
 
