@@ -1,5 +1,5 @@
 // “Do you still remember?”: the real model, the same words, once with our memory and once with one that deletes.
-import { expect, type Page, test } from '@playwright/test';
+import { expect, type Page, test, type Worker } from '@playwright/test';
 import { answerTo, message, open, questions } from './page';
 
 const dialog = (page: Page) => page.getByRole('dialog', { name: 'Do you still remember?' });
@@ -42,12 +42,14 @@ test('a name of one’s own is planted', async ({ page }) => {
 });
 
 test('it can be closed while it runs; its engine ends with it', async ({ page }) => {
-  const engines = () => page.workers().filter((worker) => /\/worker-[^/]*\.js/.test(worker.url())).length;
   await open(page);
+  const isEngine = (worker: Worker) => /\/worker-[^/]*\.js/.test(worker.url());
+  const started = page.waitForEvent('worker', isEngine); // events: asked for in turn, a short run could be missed
   await begin(page);
-  await expect.poll(engines).toBe(2);
+  const ended = (await started).waitForEvent('close');
   await page.keyboard.press('Escape');
   await expect(dialog(page)).toBeHidden();
-  await expect.poll(engines).toBe(1);
+  await ended;
+  expect(page.workers().filter(isEngine)).toHaveLength(1);
   await expect(message(page)).toBeVisible();
 });
