@@ -1,13 +1,21 @@
 // Talking: streaming, stopping, saying it again, saying it differently.
 import { expect, test } from '@playwright/test';
-import { defaults, type Settings } from '../../web/app/state/settings';
-import { answers, answerTo, ask, atRest, longText, message, open, questions, sendButton, stopButton } from './page';
+import {
+  answers,
+  answerTo,
+  ask,
+  atRest,
+  endless,
+  longText,
+  message,
+  open,
+  questions,
+  sendButton,
+  stopButton,
+  unending,
+} from './page';
 
 const story = 'Tell me a story.';
-
-/** Asked for this, at temperature 0, the included model sings until it is stopped. */
-const endless = 'Repeat after me: la la la la la la la la la la la la';
-const unending: Partial<Settings> = { sampling: { ...defaults.sampling, temperature: 0, maxTokens: 8192 } };
 
 test('an answer streams in, and what was told is remembered', async ({ page }) => {
   await open(page);

@@ -12,6 +12,10 @@ export const valuesPerToken = 6 * 2 * 64 * 2;
 /** The likeliest word each time, so that a test always sees the same answer. */
 export const steady: Partial<Settings> = { sampling: { ...defaults.sampling, temperature: 0 } };
 
+/** Asked for this, at temperature 0, the included model sings until it is stopped. */
+export const endless = 'Repeat after me: la la la la la la la la la la la la';
+export const unending: Partial<Settings> = { sampling: { ...defaults.sampling, temperature: 0, maxTokens: 8192 } };
+
 /** Chooses settings before the page starts; those of a person who has chosen already stay. */
 export async function choose(page: Page, settings: Partial<Settings>): Promise<void> {
   await page.addInitScript(

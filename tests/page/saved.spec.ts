@@ -6,6 +6,7 @@ import {
   answerTo,
   ask,
   atRest,
+  endless,
   expectModel,
   longText,
   message,
@@ -14,6 +15,7 @@ import {
   plant,
   questions,
   said,
+  unending,
   watchFor,
 } from './page';
 
@@ -157,8 +159,8 @@ test('when the engine dies the page says so, keeps the conversation, and starts 
 });
 
 test('an engine that dies in mid-answer leaves what it has said', async ({ page }) => {
-  await open(page);
-  await ask(page, 'Tell me a story.');
+  await open(page, unending);
+  await ask(page, endless);
   await expect(answers(page).first()).not.toBeEmpty();
   await killEngine(page);
   await expect(page.getByRole('alert')).toContainText('The engine stopped.');
@@ -167,7 +169,9 @@ test('an engine that dies in mid-answer leaves what it has said', async ({ page 
   await page.getByRole('button', { name: 'Start it again' }).click();
   await expectModel(page, modelName);
   await atRest(page);
-  await answerTo(page, 'Hello.');
+  await ask(page, 'Hello.');
+  await expect(answers(page)).toHaveCount(2);
+  await expect(answers(page).last()).not.toBeEmpty();
 });
 
 test('conversations are listed, found, renamed and deleted', async ({ page }) => {
