@@ -64,7 +64,8 @@ int main(int argc, char** argv) {
     const Options options = parse(argc, argv);
     ThreadPool pool(options.threads);
     if (names(options.only, "touch")) print(touch_speed(size_t(256) << 20));  // first: nothing has been freed yet
-    if (names(options.only, "read")) print(read_speed(size_t(256) << 20, options.seconds, pool));
+    if (names(options.only, "read"))
+        for (const bool pieces : {false, true}) print(read_speed(pieces, size_t(256) << 20, options.seconds, pool));
     for (const Kernels* k : available_kernels()) {
         const bool wanted =
             options.backend.empty() ? std::string(k->name) != "scalar" : names(options.backend, k->name);
