@@ -177,19 +177,17 @@ inline std::string touch_speed(size_t bytes) {
 // tiles ("pieces"): for one head after the other, the 2 KB of its keys or values in every tile (64 dimensions at 4
 // bits), between which those of 30 layers' three heads lie.
 inline std::string read_speed(bool pieces, size_t bytes, double budget_seconds, ThreadPool& pool) {
-    constexpr int64_t kPiece = 2048 / 8, kTile = 30 * 3 * 2 * kPiece;  // in words
+    constexpr int64_t kTile = 30 * 3 * 2 * 2048 / 8;  // in words
     const std::vector<uint64_t> memory(bytes / 8 / kTile * kTile, 1);
     const int64_t words = int64_t(memory.size());
+    const int64_t piece = pieces ? 2048 / 8 : kTile, step = pieces ? kTile : words;
     std::vector<uint64_t> sums(size_t(pool.threads()) * 8);
     const double seconds = fastest(budget_seconds, [&] {
-        pool.for_rows(pieces ? kTile / kPiece : words / 16, pieces ? 1 : 1 << 12,
-                      [&](int64_t begin, int64_t end, int thread) {
-                          uint64_t& sum = sums[size_t(thread) * 8];
-                          if (!pieces) sum ^= xor_of(memory.data() + begin * 16, (end - begin) * 16);
-                          for (int64_t i = begin; i < end && pieces; ++i)
-                              for (int64_t at = i * kPiece; at < words; at += kTile)
-                                  sum ^= xor_of(memory.data() + at, kPiece);
-                      });
+        pool.for_rows(step / piece, 1, [&](int64_t begin, int64_t end, int thread) {
+            for (int64_t i = begin; i < end; ++i)
+                for (int64_t at = i * piece; at < words; at += step)
+                    sums[size_t(thread) * 8] ^= xor_of(memory.data() + at, piece);
+        });
     });
     keep(sums[0]);
     char line[128];

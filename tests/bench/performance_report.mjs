@@ -181,12 +181,12 @@ function machine(results) {
         (row) =>
           `${row.where} ${row.n_threads} ${row.n_threads === 1 ? 'thread' : 'threads'} ${row.gb_per_s.toFixed(1)}`,
       )
-      .join(', ');
+      .join(', ') || 'not measured';
   const measured = parts.map(({ name }) => results[name]?.about).filter(Boolean);
   const first = [...measured].sort((a, b) => a.at.localeCompare(b.at))[0]?.load_average.toFixed(2) ?? '';
   const busy = measured.map((about) => `${about.part} ${about.busy_cores.toFixed(2)}`);
   return `${cpus()[0].model}, ${cpus().length} cores; node ${process.versions.node}; ${chromium}. Reading 256 MB, GB/s: ${read('memory')}.
-The same in pieces of 2 KB, as a head's keys or values lie in the tiles of the 135M model: ${read('pieces') || 'not measured'}.
+The same in pieces of 2 KB, as a head's keys or values lie in the tiles of the 135M model: ${read('pieces')}.
 Cores that others kept busy in the second before each part: ${busy.join(', ')}. Load average before the first: ${first}.
 Commits measured: ${[...new Set(measured.map((about) => about.commit))].join(', ')}.`;
 }
