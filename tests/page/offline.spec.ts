@@ -101,11 +101,13 @@ test('an update waits until it is asked for', async ({ page }) => {
   await expect(page).toHaveTitle('Strata'); // still the old one, although the new one is there
 
   expect(await replyOf(page, 'waiting', { name: 'takeOver' })).toBe(true);
-  // What the old version is still serving keeps it, at most until a reload, as applyUpdate() knows.
-  await expect(async () => {
-    await page.reload();
-    await expect(page).toHaveTitle('Strata 2', { timeout: 2000 });
-  }).toPass({ timeout: 20_000 });
+  // As applyUpdate(): what the old version is still serving keeps it, at most until one reload.
+  await expect
+    .poll(() => updateWaits(page), { timeout: 5000 })
+    .toBe(false)
+    .catch(() => {});
+  await page.reload();
+  await expect(page).toHaveTitle('Strata 2');
   expect(await replyOf(page, 'active', { name: 'isKept', isolated: true })).toBe(true); // the model stayed
 });
 

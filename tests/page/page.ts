@@ -2,7 +2,7 @@
 // are the real ones; nothing here is simulated.
 import { expect, type Page } from '@playwright/test';
 import type { Turn } from '../../web/app/state/conversation';
-import { defaults, type Settings } from '../../web/app/state/settings';
+import { defaults, type Settings, samplingRanges } from '../../web/app/state/settings';
 
 export const modelFile = 'web/public/models/pocket-chat-5.8m-q8_0.gguf';
 export const modelName = 'Pocket Chat 5.8M';
@@ -14,7 +14,9 @@ export const steady: Partial<Settings> = { sampling: { ...defaults.sampling, tem
 
 /** Asked for this, at temperature 0, the included model sings until it is stopped. */
 export const endless = 'Repeat after me: la la la la la la la la la la la la';
-export const unending: Partial<Settings> = { sampling: { ...defaults.sampling, temperature: 0, maxTokens: 8192 } };
+export const unending: Partial<Settings> = {
+  sampling: { ...defaults.sampling, temperature: 0, maxTokens: samplingRanges.maxTokens.max },
+};
 
 /** Chooses settings before the page starts; those of a person who has chosen already stay. */
 export async function choose(page: Page, settings: Partial<Settings>): Promise<void> {
