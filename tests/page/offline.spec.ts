@@ -61,11 +61,18 @@ test('the page and the embedded model work with the network off', async ({ page,
   await answerTo(other, 'How many days are in a week?');
 });
 
-test('on a host with headers one visit is enough too', async ({ page, context, baseURL }) => {
+test('on a host with headers one visit is enough too, and has all that it fetches later', async ({
+  page,
+  context,
+  baseURL,
+}) => {
   await page.goto('/');
   await expect(readyOffline(page)).toBeVisible();
+  await page.waitForFunction(() => navigator.serviceWorker.controller);
   await context.route(`${baseURL}/**`, (route) => route.abort());
   await context.setOffline(true);
+  await page.getByRole('button', { name: /^Memory/ }).click();
+  await expect(page.locator('.plot canvas')).toBeVisible(); // whose code comes with the first look
   await page.reload();
   await answerTo(page, 'What colour is the sky?');
 });
@@ -75,7 +82,7 @@ test('without the model it is not ready offline, and does not say so', async ({ 
   await page.goto(plain.url);
   await page.waitForFunction(() => self.crossOriginIsolated);
   await expect(page.getByText('404').first()).toBeVisible();
-  expect(await replyOf(page, 'active', { name: 'keep', isolated: true })).toBe(false);
+  expect(await replyOf(page, 'active', { name: 'keep', threads: true })).toBe(false);
   await expect(readyOffline(page)).toHaveCount(0);
 });
 
@@ -108,7 +115,7 @@ test('an update waits until it is asked for', async ({ page }) => {
     .catch(() => {});
   await page.reload();
   await expect(page).toHaveTitle('Strata 2');
-  expect(await replyOf(page, 'active', { name: 'isKept', isolated: true })).toBe(true); // the model stayed
+  expect(await replyOf(page, 'active', { name: 'isKept', threads: true })).toBe(true); // the model stayed
 });
 
 test('an update does not take over while another tab is open', async ({ page, context }) => {

@@ -8,18 +8,22 @@ const reloadedKey = 'strata-reloaded-for-isolation';
 export async function ensureIsolated(): Promise<void> {
   if (!('serviceWorker' in navigator) || !import.meta.env.PROD) return;
   const { serviceWorker } = navigator;
-  const controlled = new Promise<boolean>((done) => {
-    if (serviceWorker.controller) done(true);
-    serviceWorker.addEventListener('controllerchange', () => done(true), { once: true });
+  const active = new Promise<boolean>((done) => {
     // Fails in a private window, where the user blocks it, and where module service workers are unknown.
-    serviceWorker.register(new URL('sw.js', document.baseURI), { type: 'module' }).catch(() => done(false));
+    serviceWorker
+      .register(new URL('sw.js', document.baseURI), { type: 'module' })
+      .then(() => serviceWorker.ready)
+      .then(
+        () => done(true),
+        () => done(false),
+      );
     setTimeout(() => done(false), patienceMs);
   });
   if (self.crossOriginIsolated) {
     forget(reloadedKey);
     return;
   }
-  if (remembers(reloadedKey) || !(await controlled)) return; // one reload, never a loop
+  if (remembers(reloadedKey) || !(await active)) return; // one reload, never a loop
   if (!remember(reloadedKey)) return; // without a memory of it, the reload could loop
   location.reload();
   await new Promise(() => {}); // the page is going away

@@ -1,4 +1,5 @@
 // What the page can say and do about working without network, and about updates. The work is done in web/sw/sw.ts.
+import { canThread } from '../lib/can_thread';
 import type { ServiceWorkerCall } from '../sw/messages';
 
 const answerMs = 120_000; // keeping a model takes as long as its download
@@ -7,7 +8,7 @@ const takeOverMs = 5000;
 /** Keeps the embedded models, and tells whether the page can now start and chat without network. */
 export async function keepForOffline(): Promise<boolean> {
   const worker = await activeWorker();
-  return worker ? ask(worker, { name: 'keep', isolated: self.crossOriginIsolated }) : false;
+  return worker ? ask(worker, { name: 'keep', threads: await canThread() }) : false;
 }
 
 /** Calls back when a new version has been downloaded and waits; also if it was waiting already. */

@@ -1,6 +1,6 @@
 // Where the WebAssembly engine comes from in a browser.
-import { threads } from 'wasm-feature-detect';
 import type { CreateEngineModule, EngineModule } from '../../wasm/engine_module';
+import { canThread } from './can_thread';
 import { relaxedSimdWorks } from './relaxed_simd';
 import { StrataError } from './types';
 
@@ -17,8 +17,6 @@ export interface EngineHost {
  * "-relaxed" are served, with a slash at the end.
  */
 export function webHost(folder: string): EngineHost {
-  // Threads share memory, which browsers allow on cross-origin isolated pages only.
-  const canThread = async () => self.crossOriginIsolated && (await threads());
   return {
     maxThreads: async () => ((await canThread()) ? navigator.hardwareConcurrency : 1),
     async instantiate(count) {

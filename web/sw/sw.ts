@@ -24,7 +24,7 @@ const files = built.filter((entry) => !/^engine\/engine-../.test(entry.url) || i
 interface Extra {
   address: string;
   key: string; // the revision is part of it: another file under the same name is another file
-  always: boolean; // false: only for pages that are not isolated
+  always: boolean; // false: only where the engine can have no threads
 }
 const isModel = (entry: PrecacheEntry) => entry.url.endsWith('.gguf');
 const isExtra = (entry: PrecacheEntry) => isModel(entry) || entry.url.startsWith('engine/engine-st');
@@ -50,11 +50,9 @@ precacheAndRoute(
   { ignoreURLParametersMatching: [/./] }, // index.html?anything is the page
 );
 
-// The first service worker takes the page at once, so that it can be isolated. Later ones wait until every tab is closed
-// or the page asks (takeOver): an update never changes the files under a running answer.
-self.addEventListener('activate', (event) => {
-  event.waitUntil(Promise.all([self.clients.claim(), forgetOldExtras()]));
-});
+// A first service worker works at once, but takes the page only when that is asked for (keep); later ones wait until every
+// tab is closed or the page asks (takeOver): an update never changes the files under a running answer.
+self.addEventListener('activate', (event) => event.waitUntil(forgetOldExtras()));
 
 self.addEventListener('fetch', (event) => {
   const extra = extras.find(({ address }) => address === event.request.url);
@@ -73,11 +71,15 @@ async function serve({ key }: Extra, event: FetchEvent): Promise<Response> {
   return isolated(response);
 }
 
-const needed = (isolated: boolean) => extras.filter(({ always }) => always || !isolated);
+const needed = (threads: boolean) => extras.filter(({ always }) => always || !threads);
 
-async function keep(isolated: boolean): Promise<boolean> {
+async function keep(threads: boolean): Promise<boolean> {
+  // So that what the page fetches later comes from here too. Not earlier, and not waited for: in Firefox this ends when
+  // all workers of the page have taken notice, which threads that are being started, or sleep, never do; an engine that
+  // was starting then hung, and while activation waited for it, so did every request, a reload too.
+  void self.clients.claim();
   const cache = await caches.open(extrasCache);
-  for (const { address, key } of needed(isolated)) {
+  for (const { address, key } of needed(threads)) {
     if (await cache.match(key)) continue;
     try {
       const response = await fetch(address);
@@ -87,12 +89,12 @@ async function keep(isolated: boolean): Promise<boolean> {
       return false; // offline, broken off, or no room on the disk
     }
   }
-  return isKept(isolated);
+  return isKept(threads);
 }
 
-async function isKept(isolated: boolean): Promise<boolean> {
+async function isKept(threads: boolean): Promise<boolean> {
   const cache = await caches.open(extrasCache);
-  const kept = await Promise.all([matchPrecache('index.html'), ...needed(isolated).map(({ key }) => cache.match(key))]);
+  const kept = await Promise.all([matchPrecache('index.html'), ...needed(threads).map(({ key }) => cache.match(key))]);
   return kept.every((response) => response !== undefined);
 }
 
@@ -114,9 +116,9 @@ async function takeOver(): Promise<boolean> {
 async function answer(call: ServiceWorkerCall): Promise<boolean> {
   switch (call.name) {
     case 'keep':
-      return keep(call.isolated);
+      return keep(call.threads);
     case 'isKept':
-      return isKept(call.isolated);
+      return isKept(call.threads);
     case 'takeOver':
       return takeOver();
   }
