@@ -13,6 +13,7 @@ const purposes = {
     'chromium',
     'clang',
     'clang-format-14',
+    'firefox-esr',
     'g++-aarch64-linux-gnu',
     'libclang-rt-14-dev',
     'libfuzzer-14-dev',

@@ -77,6 +77,12 @@ test('on a host with headers one visit is enough too, and has all that it fetche
   await answerTo(page, 'What colour is the sky?');
 });
 
+test('where threads do not work on an isolated page either, the engine without them is kept', async ({ page }) => {
+  await page.addInitScript(() => Reflect.deleteProperty(globalThis, 'SharedArrayBuffer')); // as WebKitGTK
+  await visit(page);
+  expect(await replyOf(page, 'active', { name: 'isKept', threads: false })).toBe(true);
+});
+
 test('without the model it is not ready offline, and does not say so', async ({ page }) => {
   plain.change = (path, body) => (path.endsWith('.gguf') ? undefined : body);
   await page.goto(plain.url);

@@ -1,5 +1,5 @@
 // What the page can say and do about working without network, and about updates. The work is done in web/sw/sw.ts.
-import { canThread } from '../lib/can_thread';
+import { canThread } from '../lib';
 import type { ServiceWorkerCall } from '../sw/messages';
 
 const answerMs = 120_000; // keeping a model takes as long as its download
