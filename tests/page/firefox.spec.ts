@@ -6,12 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { modelFile, steady } from './page';
-import { type PlainServer, servePlain } from './plain_server';
+import { isolating, type PlainServer, servePlain } from './plain_server';
 
 const firefox = [process.env.FIREFOX, '/usr/bin/firefox', '/usr/bin/firefox-esr'].find(
   (path) => path && existsSync(path),
 );
-const isolating = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
 // No errands of Firefox's own.
 const preferences = `user_pref('datareporting.policy.dataSubmissionEnabled', false);

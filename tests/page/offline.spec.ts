@@ -6,7 +6,7 @@ import { expect, type Page, test } from '@playwright/test';
 import type { ServiceWorkerCall } from '../../web/sw/messages';
 import { engineInUse } from './engine_in_use';
 import { answerTo } from './page';
-import { type PlainServer, servePlain } from './plain_server';
+import { isolating, type PlainServer, servePlain } from './plain_server';
 
 let plain: PlainServer;
 test.beforeEach(async () => {
@@ -77,10 +77,22 @@ test('on a host with headers one visit is enough too, and has all that it fetche
   await answerTo(page, 'What colour is the sky?');
 });
 
-test('where threads do not work on an isolated page either, the engine without them is kept', async ({ page }) => {
-  await page.addInitScript(() => Reflect.deleteProperty(globalThis, 'SharedArrayBuffer')); // as WebKitGTK
+test('a browser that refuses the memory that threads share: one thread, also without network', async ({
+  page,
+  context,
+}) => {
+  plain.headers = isolating;
+  plain.change = (path, body) =>
+    /engine-mt.*\.mjs$/.test(path)
+      ? Buffer.from(`export default () => Promise.reject(new RangeError('Out of memory'));`)
+      : body;
   await visit(page);
-  expect(await replyOf(page, 'active', { name: 'isKept', threads: false })).toBe(true);
+  await answerTo(page, 'What colour is the sky?');
+  expect(await engineInUse(page)).toEqual(['engine-mt.mjs', 'engine-st.mjs']);
+  await plain.stop();
+  await context.setOffline(true);
+  await page.reload();
+  await answerTo(page, 'How many days are in a week?');
 });
 
 test('without the model it is not ready offline, and does not say so', async ({ page }) => {

@@ -16,6 +16,12 @@ const types: Record<string, string> = {
   '.webmanifest': 'application/manifest+json',
 };
 
+/** The headers of a host that isolates its pages. */
+export const isolating = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+
 export interface PlainServer {
   url: string;
   /** Changes what is sent for a path ("/sw.js"); undefined: 404. Replace it while the server runs to publish a new version. */

@@ -1,14 +1,16 @@
 // What the page can say and do about working without network, and about updates. The work is done in web/sw/sw.ts.
-import { canThread } from '../lib';
 import type { ServiceWorkerCall } from '../sw/messages';
 
 const answerMs = 120_000; // keeping a model takes as long as its download
 const takeOverMs = 5000;
 
-/** Keeps the embedded models, and tells whether the page can now start and chat without network. */
-export async function keepForOffline(): Promise<boolean> {
+/**
+ * Keeps the embedded models, and tells whether the page can now start and chat without network. `threads`: whether the
+ * engine has any here.
+ */
+export async function keepForOffline(threads: boolean): Promise<boolean> {
   const worker = await activeWorker();
-  return worker ? ask(worker, { name: 'keep', threads: await canThread() }) : false;
+  return worker ? ask(worker, { name: 'keep', threads }) : false;
 }
 
 /** Calls back when a new version has been downloaded and waits; also if it was waiting already. */

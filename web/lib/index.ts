@@ -1,5 +1,4 @@
 /** Strata as a library. A page uses createWorkerEngine(); createEngine() is the same engine in the calling thread. */
-export { canThread } from './can_thread';
 export { createEngine } from './engine';
 export { type HubModel, modelsOfRepository, repositoryOf } from './hub';
 export { canKeep, isKept, type KeptModel, keptModels, removeModel } from './kept_models';

@@ -1,14 +1,14 @@
 // Where the WebAssembly engine comes from in a browser.
+import { threads } from 'wasm-feature-detect';
 import type { CreateEngineModule, EngineModule } from '../../wasm/engine_module';
-import { canThread } from './can_thread';
 import { relaxedSimdWorks } from './relaxed_simd';
 import { StrataError } from './types';
 
 /** Gives the engine its module; tests in node bring their own. */
 export interface EngineHost {
-  /** How many threads can run at once here. */
+  /** How many threads can run at once here, as far as is known: it may be fewer once there is a module. */
   maxThreads(): Promise<number>;
-  /** A module with its own memory, ready to run that many threads. */
+  /** A module with its own memory, ready to run that many threads, or one. */
   instantiate(threads: number): Promise<EngineModule>;
 }
 
@@ -17,20 +17,38 @@ export interface EngineHost {
  * "-relaxed" are served, with a slash at the end.
  */
 export function webHost(folder: string): EngineHost {
+  let refused = false;
+  // Threads share memory, which browsers allow on cross-origin isolated pages only, and some not even there.
+  const canThread = async () => !refused && self.crossOriginIsolated && (await threads());
+
+  async function start(engine: 'engine-mt' | 'engine-st', count: number): Promise<EngineModule> {
+    const name = folder + engine;
+    try {
+      const create = await importGlue(name, relaxedSimdWorks());
+      return await create.module({
+        locateFile: (file) => folder + file,
+        mainScriptUrlOrBlob: create.glue,
+        threads: count,
+      });
+    } catch (error) {
+      throw new StrataError('internal', `The engine could not be started from ${name}.mjs: ${String(error)}`);
+    }
+  }
+
   return {
     maxThreads: async () => ((await canThread()) ? navigator.hardwareConcurrency : 1),
     async instantiate(count) {
-      // Also for one thread: this is the module that the service worker keeps for use without network.
-      const name = `${folder}${(await canThread()) ? 'engine-mt' : 'engine-st'}`;
+      if (!(await canThread())) return start('engine-st', 1);
       try {
-        const create = await importGlue(name, relaxedSimdWorks());
-        return await create.module({
-          locateFile: (file) => folder + file,
-          mainScriptUrlOrBlob: create.glue,
-          threads: count,
-        });
+        // Also for one thread: this is the module that the service worker keeps for use without network.
+        return await start('engine-mt', count);
       } catch (error) {
-        throw new StrataError('internal', `The engine could not be started from ${name}.mjs: ${String(error)}`);
+        // A browser that has shared memory may yet refuse as much as the engine's may grow to.
+        const module = await start('engine-st', 1).catch(() => {
+          throw error;
+        });
+        refused = true;
+        return module;
       }
     },
   };

@@ -2,7 +2,7 @@
 export type ServiceWorkerCall =
   /**
    * Serve this page from now on, and keep what a start without network needs and is not part of the app's own files: the
-   * embedded models and, where the engine can have no threads, the one without. Ask for it only while no engine is
+   * embedded models and, where the engine has no threads, the one that needs none. Ask for it only while no engine is
    * starting. Reply: whether everything is kept now.
    */
   | { name: 'keep'; threads: boolean }

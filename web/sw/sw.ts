@@ -24,7 +24,7 @@ const files = built.filter((entry) => !/^engine\/engine-../.test(entry.url) || i
 interface Extra {
   address: string;
   key: string; // the revision is part of it: another file under the same name is another file
-  always: boolean; // false: only where the engine can have no threads
+  always: boolean; // false: only where the engine has no threads
 }
 const isModel = (entry: PrecacheEntry) => entry.url.endsWith('.gguf');
 const isExtra = (entry: PrecacheEntry) => isModel(entry) || entry.url.startsWith('engine/engine-st');

@@ -65,7 +65,7 @@ export async function start(): Promise<void> {
   void onUpdateWaiting(() => {
     updateWaiting.value = true;
   });
-  readyOffline.value = await keepForOffline();
+  readyOffline.value = await keepForOffline((chat.model.value?.info.threads ?? 0) > 1);
 }
 
 function openChoice(choice: ModelChoice): Promise<void> {
