@@ -74,8 +74,8 @@ async function visit(model: string, settings: string): Promise<void> {
 let plain: PlainServer;
 let profile: string;
 let browser: ChildProcess | undefined;
+test.skip(!firefox, 'No Firefox is installed');
 test.beforeEach(async () => {
-  test.skip(!firefox, 'No Firefox is installed');
   plain = await servePlain('dist');
   profile = mkdtempSync(join(tmpdir(), 'strata-firefox-'));
   writeFileSync(join(profile, 'user.js'), preferences);
