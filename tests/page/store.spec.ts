@@ -183,6 +183,7 @@ test('a disk that fills up on the way keeps the part, and the model can be used 
   page,
 }) => {
   await open(page);
+  await expect(page.getByText('ready offline')).toBeVisible(); // what the page itself keeps is there, and counted
   const cdp = await page.context().newCDPSession(page);
   const { origin } = new URL(page.url());
   const { usage } = await page.evaluate(() => navigator.storage.estimate());
