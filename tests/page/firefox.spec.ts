@@ -37,7 +37,6 @@ async function visit(model: string, settings: string): Promise<void> {
       await new Promise((done) => setTimeout(done, 50));
     await report(step, found ?? `not within 20 s: ${document.body.innerText}`);
   };
-  const textOf = (selector: string) => document.querySelector<HTMLElement>(selector)?.innerText;
   const modelNamed = (name: string) => () =>
     document.querySelector(`[aria-label^="Model: ${name}."]`) ? name : undefined;
   const atRest = () => [...document.querySelectorAll('button')].some(({ innerText }) => innerText === 'Send');
@@ -56,7 +55,7 @@ async function visit(model: string, settings: string): Promise<void> {
     await until('model', modelNamed('Pocket Chat 5.8M'));
     say('My name is Robert and I live in Lisbon.');
     await until('answer', answer(1));
-    await until('offline', () => (textOf('body')?.includes('ready offline') ? 'ready' : undefined));
+    await until('offline', () => (document.body.innerText.includes('ready offline') ? 'ready' : undefined));
     const file = new DataTransfer();
     file.items.add(new File([await (await fetch(model)).arrayBuffer()], 'mine.gguf'));
     window.dispatchEvent(new DragEvent('drop', { dataTransfer: file, bubbles: true, cancelable: true }));

@@ -13,10 +13,8 @@ export async function ensureIsolated(): Promise<void> {
     serviceWorker
       .register(new URL('sw.js', document.baseURI), { type: 'module' })
       .then(() => serviceWorker.ready)
-      .then(
-        () => done(true),
-        () => done(false),
-      );
+      .then(() => done(true))
+      .catch(() => done(false));
     setTimeout(() => done(false), patienceMs);
   });
   if (self.crossOriginIsolated) {

@@ -96,8 +96,8 @@ class InProcessEngine implements Engine {
       const onProgress = options.onProgress ?? (() => {});
       const open = await openSource(source, signal, onProgress); // what does not answer leaves the old model alone
       this.#drop();
-      const threads = async () => Math.max(1, Math.min(options.threads ?? mostThreads, await this.#host.maxThreads()));
-      const module = await this.#host.instantiate(await threads()).catch(async (error: unknown) => {
+      const wanted = Math.max(1, Math.min(options.threads ?? mostThreads, await this.#host.maxThreads()));
+      const module = await this.#host.instantiate(wanted).catch(async (error: unknown) => {
         await cancelPart(open.first);
         throw error;
       });
@@ -110,7 +110,7 @@ class InProcessEngine implements Engine {
         throwIfAborted(signal);
         checkRoom(native, size, parts[0]!);
         check(native.open(size, parts));
-        const memory = openMemory(native, options.memory ?? {}, await threads());
+        const memory = openMemory(native, options.memory ?? {}, module.PThread ? wanted : 1);
         this.#loaded = { module, native, memory, ...describeModel(native) };
         this.#pace = firstPace;
       } catch (error) {

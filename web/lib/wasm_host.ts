@@ -6,9 +6,9 @@ import { StrataError } from './types';
 
 /** Gives the engine its module; tests in node bring their own. */
 export interface EngineHost {
-  /** How many threads can run at once here, as far as is known: it may be fewer once there is a module. */
+  /** How many threads can run at once here. */
   maxThreads(): Promise<number>;
-  /** A module with its own memory, ready to run that many threads, or one. */
+  /** A module with its own memory, ready to run that many threads; where it has no PThread, one. */
   instantiate(threads: number): Promise<EngineModule>;
 }
 
@@ -17,9 +17,8 @@ export interface EngineHost {
  * "-relaxed" are served, with a slash at the end.
  */
 export function webHost(folder: string): EngineHost {
-  let refused = false;
   // Threads share memory, which browsers allow on cross-origin isolated pages only, and some not even there.
-  const canThread = async () => !refused && self.crossOriginIsolated && (await threads());
+  const canThread = async () => self.crossOriginIsolated && (await threads());
 
   async function start(engine: 'engine-mt' | 'engine-st', count: number): Promise<EngineModule> {
     const name = folder + engine;
@@ -44,11 +43,9 @@ export function webHost(folder: string): EngineHost {
         return await start('engine-mt', count);
       } catch (error) {
         // A browser that has shared memory may yet refuse as much as the engine's may grow to.
-        const module = await start('engine-st', 1).catch(() => {
+        return start('engine-st', 1).catch(() => {
           throw error;
         });
-        refused = true;
-        return module;
       }
     },
   };
