@@ -94,6 +94,11 @@ struct Kernels {
     void (*accumulate)(const float* weights, int64_t weights_stride, int n, const float* rows, int n_rows, int head_dim,
                        float* out, int64_t out_stride);
 
+    // Partial results of attention: n_values weighted sums, the largest score, the sum of the exponentials. merged
+    // takes in n of them, `stride` floats apart, one after the other: with M the larger of the two largest scores,
+    // everything becomes merged * e^(its own - M) + partial * e^(its own - M).
+    void (*merge)(float* merged, const float* partials, int64_t stride, int64_t n, int n_values);
+
     // KV rows of n values in all, made ready: see engine/kv/row_format.h for the layouts.
     void (*stage_f16)(const uint8_t* rows, int64_t n, float* out);
     void (*stage_q8_0)(const uint8_t* rows, int64_t n, int8_t* q, float* scales);
@@ -116,18 +121,21 @@ struct Kernels {
     void (*fetch)(const void* p, int64_t bytes);
     // The same, of a tile.
     void (*fetch_tile)(const TileView& tile, int head_dim);
-    // scores[i * stride + p] = queries[i] . key p, rotated, for n queries:
+    // scores[i * stride + 64 * t + p] = queries[i] . key p of tile t, rotated, for n queries:
     //   float(exact dot with the levels) * (scale of p * (query scale * unit)) + (query scale * mean scale) * float(dot
     //   with the mean)
-    void (*tile_scores)(const TileView& keys, int head_dim, const void* queries, const float* query_scales, int n,
-                        float* scores, int64_t stride);
-    // out[i * out_stride + c] += sum over positions p of weights[i * stride + p] * value (p, c), still rotated, for n
-    // queries. weights >= 0. As integers: w = weight * scale of p (written order), W = its largest / 127, q =
-    // w * (127 / largest) to nearest; then for each c: out += float(exact dot of q with the levels) * (W * unit); out
+    // While a tile is computed the one after it is fetched; after the last, `next` (nullptr: nothing).
+    void (*tile_scores)(std::span<const TileView> keys, const TileView* next, int head_dim, const void* queries,
+                        const float* query_scales, int n, float* scores, int64_t stride);
+    // For one tile t after the other:
+    // out[i * out_stride + c] += sum over positions p of weights[i * stride + 64 * t + p] * value (p, c), still
+    // rotated, for n queries. weights >= 0. As integers: w = weight * scale of p (written order), W = its largest /
+    // 127, q = w * (127 / largest) to nearest; then for each c: out += float(exact dot of q with the levels) * (W *
+    // unit); out
     // += (sum of weights * mean scale) * float(mean). The sum is over the unmasked positions (scale byte not 0), 64 as
-    // S::sum of vectors.
-    void (*tile_values)(const TileView& values, int head_dim, const float* weights, int64_t stride, int n, float* out,
-                        int64_t out_stride);
+    // S::sum of vectors. Fetches as tile_scores does.
+    void (*tile_values)(std::span<const TileView> values, const TileView* next, int head_dim, const float* weights,
+                        int64_t stride, int n, float* out, int64_t out_stride);
 
     // out = gelu(gate) * up, all (n): GELU by its tanh formula (arXiv 1606.08415), as gate / (1 + e^(-2u)).
     void (*gelu_mul)(const float* gate, const float* up, float* out, int64_t n);

@@ -337,6 +337,51 @@ struct KernelsFor {
                                out + q * out_stride, out_stride);
     }
 
+    // Some sums stay in registers while all partial results pass by.
+    template <int kVectors>
+    static void merge_vectors(float* merged, const float* partials, int64_t stride, int n, const float* old_weights,
+                              const float* new_weights) {
+        F32 acc[kVectors];
+        for (int v = 0; v < kVectors; ++v) acc[v] = S::load(merged + v * kLanes);
+        for (int i = 0; i < n; ++i, partials += stride) {
+            const F32 kept = S::splat(old_weights[i]), added = S::splat(new_weights[i]);
+            for (int v = 0; v < kVectors; ++v)
+                acc[v] = S::mul_add(acc[v], kept, S::mul(S::load(partials + v * kLanes), added));
+        }
+        for (int v = 0; v < kVectors; ++v) S::store(merged + v * kLanes, acc[v]);
+    }
+
+    static void merge(float* merged, const float* partials, int64_t stride, int64_t n, int n_values) {
+        constexpr int kSome = 16;  // partial results at a time
+        for (; n > 0; n -= kSome, partials += kSome * stride) {
+            const int some = n < kSome ? int(n) : kSome;
+            float old_weights[kSome] = {}, new_weights[kSome] = {};  // the logarithms first
+            float& largest = merged[n_values];
+            for (int i = 0; i < some; ++i) {
+                const float old_largest = largest, new_largest = partials[i * stride + n_values];
+                largest = old_largest > new_largest ? old_largest : new_largest;
+                old_weights[i] = old_largest - largest;
+                new_weights[i] = new_largest - largest;
+            }
+            for (int i = 0; i < some; i += kLanes) {
+                F32 x[2] = {S::load(old_weights + i), S::load(new_weights + i)};
+                exp<true>(x);
+                S::store(old_weights + i, x[0]);
+                S::store(new_weights + i, x[1]);
+            }
+            constexpr int kVectors = 4;
+            int c = 0;
+            for (; c + kVectors * kLanes <= n_values; c += kVectors * kLanes)
+                merge_vectors<kVectors>(merged + c, partials + c, stride, some, old_weights, new_weights);
+            const auto merge_one = [&](int at) {
+                for (int i = 0; i < some; ++i)
+                    merged[at] = merged[at] * old_weights[i] + partials[i * stride + at] * new_weights[i];
+            };
+            for (; c < n_values; ++c) merge_one(c);
+            merge_one(n_values + 1);
+        }
+    }
+
     // ---- KV rows ------------------------------------------------------------------------------------------------
 
     static void stage_f16(const uint8_t* rows, int64_t n, float* out) {
@@ -436,6 +481,7 @@ struct KernelsFor {
                 scores_i8,
                 softmax_block,
                 accumulate,
+                merge,
                 stage_f16,
                 stage_q8_0,
                 stage_q4_0,

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -372,6 +373,14 @@ struct TileKernelsFor {
         fetch(tile.header, tile_header_bytes(head_dim));
         for (int i = 0; i < tile_pages(tile.bits); ++i) fetch(tile.pages[i], tile_page_bytes(head_dim));
     }
+    // fn(tile, how many positions before it), while the next one is on its way.
+    template <class Fn>
+    static void for_each_tile(std::span<const TileView> tiles, const TileView* next, int head_dim, Fn&& fn) {
+        for (size_t t = 0; t < tiles.size(); ++t) {
+            if (const TileView* then = t + 1 < tiles.size() ? &tiles[t + 1] : next) fetch_tile(*then, head_dim);
+            fn(tiles[t], ptrdiff_t(t) * kTilePositions);
+        }
+    }
 
     // ---- scores -------------------------------------------------------------------------------------------------
 
@@ -721,18 +730,18 @@ struct TileKernelsFor {
         }
     }
 
-    static void tile_scores(const TileView& keys, int head_dim, const void* queries, const float* query_scales, int n,
-                            float* scores, int64_t stride) {
-        const Activation* x = static_cast<const Activation*>(queries);
-        const int step = kQueries * query_stride(padded_head_dim(head_dim));
-        for (; n > 0; n -= kQueries, x += step, query_scales += kQueries, scores += kQueries * stride) {
-            const int some = n < kQueries ? n : kQueries;
-            const auto run = keys.bits == 8   ? scores_of<8>
-                             : keys.bits == 4 ? scores_of<4>
-                             : keys.bits == 3 ? scores_of<3>
+    static void tile_scores(std::span<const TileView> keys, const TileView* next, int head_dim, const void* queries,
+                            const float* query_scales, int n, float* scores, int64_t stride) {
+        const int step = query_stride(padded_head_dim(head_dim));
+        for_each_tile(keys, next, head_dim, [&](const TileView& tile, ptrdiff_t before) {
+            const auto run = tile.bits == 8   ? scores_of<8>
+                             : tile.bits == 4 ? scores_of<4>
+                             : tile.bits == 3 ? scores_of<3>
                                               : scores_of<2>;
-            run(keys, head_dim, x, query_scales, some, scores, stride);
-        }
+            for (int i = 0; i < n; i += kQueries)
+                run(tile, head_dim, static_cast<const Activation*>(queries) + i * step, query_scales + i,
+                    std::min(n - i, kQueries), scores + i * stride + before, stride);
+        });
     }
 
     // ---- values -------------------------------------------------------------------------------------------------
@@ -851,13 +860,14 @@ struct TileKernelsFor {
         }
     }
 
-    static void tile_values(const TileView& values, int head_dim, const float* weights, int64_t stride, int n,
-                            float* out, int64_t out_stride) {
-        for (; n > 0; n -= kQueries, weights += kQueries * stride, out += kQueries * out_stride) {
-            const int some = n < kQueries ? n : kQueries;
-            const auto run = values.bits == 4 ? values_of<4> : values.bits == 3 ? values_of<3> : values_of<2>;
-            run(values, head_dim, weights, stride, some, out, out_stride);
-        }
+    static void tile_values(std::span<const TileView> values, const TileView* next, int head_dim, const float* weights,
+                            int64_t stride, int n, float* out, int64_t out_stride) {
+        for_each_tile(values, next, head_dim, [&](const TileView& tile, ptrdiff_t before) {
+            const auto run = tile.bits == 4 ? values_of<4> : tile.bits == 3 ? values_of<3> : values_of<2>;
+            for (int i = 0; i < n; i += kQueries)
+                run(tile, head_dim, weights + i * stride + before, stride, std::min(n - i, kQueries),
+                    out + i * out_stride, out_stride);
+        });
     }
 };
 

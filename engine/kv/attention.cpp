@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/base/math.h"
-#include "engine/formats/hadamard.h"
-
 namespace strata {
 
 namespace {
@@ -26,6 +23,7 @@ Attention::Attention(const KvCache& cache, int n_heads, int max_batch, const Ker
       stride_(2 * cache.shape().head_dim + 2),
       query_scale_(scores.scale != 0 ? scores.scale : 1.0f / std::sqrt(float(cache.shape().head_dim))),
       score_cap_(scores.cap),
+      some_values_rotated_(cache.tiles() ? tile_fits(head_dim_) : cache.rows()->values().format().rotated()),
       blocks_left_(size_t(cache.shape().n_kv_heads)),
       scratch_(size_t(pool.threads())) {
     const size_t d = size_t(head_dim_), rows = size_t(std::min(kTokens, max_batch)) * size_t(group_);
@@ -85,28 +83,34 @@ void Attention::one_query(const Batch& batch) {
     const int64_t first = batch.first_block(0), blocks = batch.position / kBlockPositions + 1 - first;
     CHECK(size_t(blocks) * size_t(n_heads_) * size_t(stride_) <= partials_.size());
     for (std::atomic<int64_t>& left : blocks_left_) left.store(blocks, std::memory_order_relaxed);
+    const auto kv_head_of = [&](int64_t i) { return int(i % n_kv_heads); };
     const auto block_of = [&](int64_t i) { return blocks - 1 - i / n_kv_heads; };
-    const auto fetch = [&](int64_t i) { fetch_block(batch, first + block_of(i), int(i % n_kv_heads)); };
+    const auto first_of = [&](int64_t i) { return (first + block_of(i)) * kBlockPositions; };
     pool_.for_rows(blocks * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
-        fetch(begin);
+        BlockTiles tiles[2];  // of this piece of work, and of the next one
+        find_tiles(batch, kv_head_of(begin), first_of(begin), 0, 1, tiles[begin % 2]);
+        if (const TileView* keys = tiles[begin % 2].first_keys()) kernels_.fetch_tile(*keys, head_dim_);
         for (int64_t i = begin; i < end; ++i) {
-            const int kv_head = int(i % n_kv_heads);
-            if (i + 1 < end) fetch(i + 1);
+            const int kv_head = kv_head_of(i);
+            BlockTiles& next = tiles[(i + 1) % 2];
+            next.n_sealed = 0;
+            if (i + 1 < end) find_tiles(batch, kv_head_of(i + 1), first_of(i + 1), 0, 1, next);
             float* partial = partials_.data() + (block_of(i) * n_heads_ + kv_head * group_) * stride_;
-            const int64_t block_first = (first + block_of(i)) * kBlockPositions;
-            block({batch, kv_head, block_first, 0, 1, scratch_[size_t(thread)], partial});
-            if (blocks_left_[size_t(kv_head)].fetch_sub(1, std::memory_order_acq_rel) > 1) continue;
-            for (int h = kv_head * group_; h < (kv_head + 1) * group_; ++h)
-                merge_blocks(h, blocks, batch.out + int64_t(h) * head_dim_);
+            block({batch, kv_head, first_of(i), 0, 1, scratch_[size_t(thread)], partial, tiles[i % 2],
+                   next.first_keys()});
+            if (blocks_left_[size_t(kv_head)].fetch_sub(1, std::memory_order_acq_rel) == 1)
+                merge_blocks(batch, kv_head, blocks);
         }
     });
 }
 
-// In order. Not inlined, which is half a KB less to download.
-[[gnu::noinline]] void Attention::merge_blocks(int head, int64_t blocks, float* out) {
-    float* merged = partials_.data() + head * stride_;
-    for (int64_t b = 1; b < blocks; ++b) merge(merged, partials_.data() + (b * n_heads_ + head) * stride_);
-    finish(merged, out);
+void Attention::merge_blocks(const Batch& batch, int kv_head, int64_t blocks) {
+    const int64_t block_stride = int64_t(n_heads_) * stride_;
+    for (int h = kv_head * group_; h < (kv_head + 1) * group_; ++h) {
+        float* merged = partials_.data() + h * stride_;
+        kernels_.merge(merged, merged + block_stride, block_stride, blocks - 1, 2 * head_dim_);
+        finish(merged, batch.out + int64_t(h) * head_dim_);
+    }
 }
 
 // Prefill: each thread takes one KV head and some queries, and walks through the blocks.
@@ -123,9 +127,11 @@ void Attention::many_queries(const Batch& batch) {
             const int64_t oldest_block = batch.first_block(first);
             for (int64_t b = oldest_block; b < blocks; ++b) {
                 float* partial = (b == oldest_block ? scratch.merged : scratch.partial).data();
-                block({batch, kv_head, b * kBlockPositions, first, last, scratch, partial});
+                BlockTiles tiles;
+                find_tiles(batch, kv_head, b * kBlockPositions, first, last, tiles);
+                block({batch, kv_head, b * kBlockPositions, first, last, scratch, partial, tiles, nullptr});
                 for (int row = 0; row < rows && b > oldest_block; ++row)
-                    merge(scratch.merged.data() + row * stride_, partial + row * stride_);
+                    kernels_.merge(scratch.merged.data() + row * stride_, partial + row * stride_, 0, 1, 2 * head_dim_);
             }
             for (int row = 0; row < rows; ++row)
                 finish(scratch.merged.data() + row * stride_,
@@ -196,21 +202,9 @@ void Attention::hide_deleted(const Work& work) {
     });
 }
 
-void Attention::merge(float* merged, const float* partial) const {
-    const int values = 2 * head_dim_;
-    const float old_largest = merged[values], new_largest = partial[values];
-    const float largest = old_largest > new_largest ? old_largest : new_largest;
-    // One of them is 1.
-    const float old_weight = old_largest < largest ? exp_f32(old_largest - largest) : 1.0f;
-    const float new_weight = new_largest < largest ? exp_f32(new_largest - largest) : 1.0f;
-    for (int i = 0; i < values; ++i) merged[i] = merged[i] * old_weight + partial[i] * new_weight;
-    merged[values] = largest;
-    merged[values + 1] = merged[values + 1] * old_weight + partial[values + 1] * new_weight;
-}
-
 void Attention::finish(float* merged, float* out) const {
     float* rotated = merged + head_dim_;
-    hadamard(rotated, head_dim_);
+    if (some_values_rotated_) kernels_.rotate(rotated, head_dim_, rotated);
     const float sum = merged[2 * head_dim_ + 1];
     for (int i = 0; i < head_dim_; ++i) out[i] = (merged[i] + rotated[i]) / sum;
 }

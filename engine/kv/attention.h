@@ -20,6 +20,9 @@
 
 namespace strata {
 
+constexpr int kBlockPositions = kChunkPositions;  // of one partial result; part of the arithmetic
+constexpr int kBlockTiles = kBlockPositions / kTilePositions;
+
 // How scores are made: (query . key) * scale, and then, where a cap is set, cap * tanh(score / cap) (arXiv 2408.00118).
 struct ScoreOptions {
     float scale = 0;  // 0: 1 / sqrt(head_dim)
@@ -70,7 +73,16 @@ private:
         float* out;
         // The oldest position that the query at t sees.
         int64_t oldest_for(int64_t t) const { return oldest_visible(layer.window, t); }
+        // The same, of those of the block at `first`.
+        int64_t oldest_in(int64_t first, int token) const { return std::max(first, oldest_for(position + token)); }
         int64_t first_block(int token) const;
+    };
+    // Tiles [first, end) of a block that some queries see: the oldest n_sealed sealed, the others exact.
+    struct BlockTiles {
+        int64_t first, end;
+        int n_sealed = 0;
+        TileView keys[kBlockTiles], values[kBlockTiles];  // (n_sealed)
+        const TileView* first_keys() const { return n_sealed > 0 ? keys : nullptr; }
     };
     // Some queries of a batch against one block of one KV head. Rows of scratch and partial: (tokens, group).
     struct Work {
@@ -80,9 +92,10 @@ private:
         int token_begin, token_end;
         Scratch& scratch;
         float* partial;
+        const BlockTiles& tiles;
+        const TileView* next;  // what the thread reads after this block; nullptr: not known
         int64_t newest() const { return batch.position + token_end - 1; }
-        // The oldest position of the block that any of the queries sees.
-        int64_t oldest() const { return std::max(first, batch.oldest_for(batch.position + token_begin)); }
+        int64_t oldest() const { return batch.oldest_in(first, token_begin); }
     };
 
     void one_query(const Batch& batch);
@@ -93,13 +106,13 @@ private:
     void row_values(const Work& work);
     void tile_scores(const Work& work);
     void tile_values(const Work& work);
-    void fetch_block(const Batch& batch, int64_t block, int kv_head) const;
-    TileView sealed_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const;
-    TileView fetched_tile(const Batch& batch, TileSide side, int64_t tile, int kv_head) const;
+    void find_tiles(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end,
+                    BlockTiles& tiles) const;
+    const float* exact_rows(const Work& work, TileSide side, int64_t tile) const;
+    void fetch_exact(const Work& work, TileSide side, int64_t tile) const;
     void cap_scores(const Work& work);
     void hide_deleted(const Work& work);
-    void merge_blocks(int head, int64_t blocks, float* out);
-    void merge(float* merged, const float* partial) const;
+    void merge_blocks(const Batch& batch, int kv_head, int64_t blocks);
     void finish(float* merged, float* out) const;
 
     // fn(row, position of the query), for every query of the work.
@@ -125,12 +138,11 @@ private:
     int n_heads_, group_, head_dim_;
     int stride_;  // floats of a partial result: exact values, rotated values, largest score, sum
     float query_scale_, score_cap_;
+    bool some_values_rotated_;
     std::vector<float> queries_;                     // (max_batch, n_heads, head_dim), scaled
     std::vector<float> partials_;                    // (blocks, n_heads, stride): one query
     std::vector<std::atomic<int64_t>> blocks_left_;  // (n_kv_heads): that are not computed
     std::vector<Scratch> scratch_;
 };
-
-constexpr int kBlockPositions = kChunkPositions;  // of one partial result; part of the arithmetic
 
 }  // namespace strata

@@ -130,7 +130,19 @@ const float* TileCache::exact_rows(TileSide side, int64_t tile, int layer, int h
 }
 
 TileView TileCache::sealed_rows(TileSide side, int64_t tile, int layer, int head) const {
-    return group_of(layer).view(side, tile, places_[size_t(layer)].index, head, tiles_[size_t(tile)].tier);
+    TileView keys{}, values{};
+    group_of(layer).view(tile, places_[size_t(layer)].index, head, tiles_[size_t(tile)].tier, keys, values);
+    return side == TileSide::keys ? keys : values;
+}
+
+int TileCache::sealed_views(int64_t first, int64_t end, int64_t newest_tile, int layer, int head, TileView* keys,
+                            TileView* values) const {
+    const TileGroup& group = group_of(layer);
+    const int index = places_[size_t(layer)].index;
+    int64_t tile = first;
+    for (; tile < end && seen_sealed(tile, newest_tile); ++tile)
+        group.view(tile, index, head, tiles_[size_t(tile)].tier, *keys++, *values++);
+    return int(tile - first);
 }
 
 const float* TileCache::sink_rows(TileSide side, int layer, int head) const {

@@ -77,6 +77,9 @@ public:
     // Only of tiles that the layer sees.
     const float* exact_rows(TileSide side, int64_t tile, int layer, int head) const;  // (64, head_dim)
     TileView sealed_rows(TileSide side, int64_t tile, int layer, int head) const;
+    // Of tiles [first, end), those that the queries of newest_tile see sealed, which are the oldest: how many.
+    int sealed_views(int64_t first, int64_t end, int64_t newest_tile, int layer, int head, TileView* keys,
+                     TileView* values) const;
     const float* sink_rows(TileSide side, int layer, int head) const;  // (kSinkPositions, head_dim)
 
     // ---- snapshot (engine/session.cpp writes the frame around it)

@@ -101,28 +101,32 @@ float* TileGroup::exact_rows(TileSide side, int64_t tile, int layer, int head) c
     return reinterpret_cast<float*>(part(tile).exact.get()) + index * kTilePositions * size_t(head_dim_);
 }
 
-TileView TileGroup::view(TileSide side, int64_t tile, int layer, int head, Tier tier) const {
+void TileGroup::view(int64_t tile, int layer, int head, Tier tier, TileView& keys, TileView& values) const {
     const Part& part = this->part(tile);
-    const int page_bytes = tile_page_bytes(head_dim_);
-    TileView view{};
-    view.header = part.header.get() +
-                  (size_t(layer * n_kv_heads_ + head) * 2 + side_index(side)) * size_t(tile_header_bytes(head_dim_));
-    if (side == TileSide::keys && is_guarded(layer)) {
+    const int page_bytes = tile_page_bytes(head_dim_), header_bytes = tile_header_bytes(head_dim_);
+    keys.header = part.header.get() + size_t(layer * n_kv_heads_ + head) * 2 * size_t(header_bytes);
+    values.header = keys.header + header_bytes;
+    keys.bits = is_guarded(layer) ? 8 : key_bits(tier);
+    values.bits = value_bits(tier);
+    // The slices of the values follow those of the keys.
+    const int first = first_slice(TileSide::keys, layer, head, tier);
+    const Page* page = &part.pages[size_t(first / page_slices_)];
+    int left = page_slices_ - first % page_slices_;
+    const uint8_t* slice = page->get() + (page_slices_ - left) * page_bytes;
+    const auto add_pages = [&](TileView& view) {
+        for (int i = 0; i < tile_pages(view.bits); ++i, --left, slice += page_bytes) {
+            if (left == 0) left = page_slices_, slice = (++page)->get();
+            view.pages[i] = slice;
+        }
+    };
+    if (is_guarded(layer)) {
         const int64_t row = int64_t(layer * n_kv_heads_ - keys_before_[size_t(layer)] + head) * kTilePositions;
         const uint8_t* rows = part.header.get() + headers_bytes() + row * head_dim_;
-        view.bits = 8;
-        for (int i = 0; i < tile_pages(8); ++i) view.pages[i] = rows + i * page_bytes;
-        return view;
+        for (int i = 0; i < tile_pages(8); ++i) keys.pages[i] = rows + i * page_bytes;
+    } else {
+        add_pages(keys);
     }
-    view.bits = bits_of_side(side, tier);
-    const int first = first_slice(side, layer, head, tier);
-    const int first_page = first / page_slices_;
-    const Page* page = &part.pages[size_t(first_page)];
-    for (int i = 0, at = first - first_page * page_slices_; i < tile_pages(view.bits); ++i, ++at) {
-        if (at == page_slices_) ++page, at = 0;
-        view.pages[i] = page->get() + at * page_bytes;
-    }
-    return view;
+    add_pages(values);
 }
 
 uint64_t TileGroup::sealed_bytes(Tier tier) const {

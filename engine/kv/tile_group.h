@@ -49,7 +49,8 @@ public:
 
     // ---- addresses; `layer`: index among layers()
     float* exact_rows(TileSide side, int64_t tile, int layer, int head) const;  // (64, head_dim)
-    TileView view(TileSide side, int64_t tile, int layer, int head, Tier tier) const;
+    // Where the sealed keys and values of a head lie.
+    void view(int64_t tile, int layer, int head, Tier tier, TileView& keys, TileView& values) const;
 
     // ---- bytes
     uint64_t exact_bytes() const { return exact_pool_.page_bytes(); }  // of a tile

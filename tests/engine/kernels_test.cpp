@@ -2,12 +2,14 @@
 // one must be close to plain double arithmetic on the formats' slow decodes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
 #include <vector>
 
 #include "engine/base/bits.h"
+#include "engine/base/math.h"
 #include "engine/formats/q4_0.h"
 #include "engine/formats/q8_0.h"
 #include "engine/kernels/kernels.h"
@@ -234,6 +236,32 @@ TEST_P(EveryBackend, ExactAttentionOfManyQueriesHasTheBitsOfEach) {
             }
         }
     }
+}
+
+// However many are taken in at a time, and where the largest score is of any of them; a partial result of nothing has
+// none.
+TEST_P(EveryBackend, PartialResultsAreMergedInOrder) {
+    for (const int values : {2, 6, 32, 48, 128, 160})
+        for (const int n : {0, 1, 2, 15, 16, 17, 40}) {
+            const size_t stride = size_t(values) + 2;
+            auto partials = reals(size_t(n + 1) * stride);
+            for (size_t i = 0; i <= size_t(n); ++i) {
+                float* scores = partials.data() + i * stride + size_t(values);
+                scores[0] = i % 5 == 3 ? -1e30f : 9 * scores[0];
+                scores[1] = 1 + std::fabs(scores[1]);
+            }
+            std::vector<float> expected(partials.begin(), partials.begin() + ptrdiff_t(stride)), merged = expected;
+            for (size_t i = 1; i <= size_t(n); ++i) {
+                const float* partial = partials.data() + i * stride;
+                const float largest = std::max(expected[size_t(values)], partial[values]);
+                const float kept = exp_f32(expected[size_t(values)] - largest),
+                            added = exp_f32(partial[values] - largest);
+                for (size_t c = 0; c < stride; ++c) expected[c] = expected[c] * kept + partial[c] * added;
+                expected[size_t(values)] = largest;
+            }
+            GetParam()->merge(merged.data(), partials.data() + stride, int64_t(stride), n, values);
+            EXPECT_EQ(merged, expected) << values << " values, " << n << " partial results";
+        }
 }
 
 TEST_P(EveryBackend, GeluAndSoftCapAreCloseToTheirFormulas) {

@@ -170,6 +170,48 @@ INSTANTIATE_TEST_SUITE_P(RowFormats, Policy, testing::ValuesIn(kPolicies), [](co
     return name;
 });
 
+// A head of any size has exact rows, also one that no rotation fits. Two blocks of them, against softmax in double.
+TEST(KvCache, HeadsOfAnySizeAreAttendedTo) {
+    constexpr int kPositions = 300;
+    for (const int head_dim : {1, 2, 3, 5, 6, 10, 14, 20}) {
+        const KvShape shape{1, 1, head_dim};
+        const auto created = KvCache::create(shape, {KvType::fp32, KvType::fp32, 0, 0});
+        ASSERT_TRUE(created);
+        KvCache& cache = **created;
+        ThreadPool pool(1);
+        Attention attention(cache, 2, 64, best_kernels(), pool);
+        attention.reserve(kPositions);
+        const size_t d = size_t(head_dim);
+        std::mt19937 rng(7);
+        std::normal_distribution<float> normal;
+        std::vector<float> k(kPositions * d), v(k.size()), queries(kPositions * 2 * d), out(queries.size());
+        for (auto* values : {&k, &v, &queries})
+            for (float& x : *values) x = normal(rng);
+        for (int p = 0, n; p < kPositions; p += n) {
+            n = p < 256 ? 64 : 1;
+            ASSERT_TRUE(cache.reserve(n, best_kernels(), pool));
+            cache.write(0, 0, n, k.data() + size_t(p) * d, v.data() + size_t(p) * d);
+            attention.attend({0}, p, n, queries.data() + size_t(p) * 2 * d, out.data() + size_t(p) * 2 * d);
+            cache.advance(n);
+        }
+        for (const size_t p : {0, 100, 255, 256, 299})
+            for (const size_t head : {0, 1}) {
+                const float* query = queries.data() + (p * 2 + head) * d;
+                std::vector<double> expected(d);
+                double sum = 0;
+                for (size_t at = 0; at <= p; ++at) {
+                    double dot = 0;
+                    for (size_t c = 0; c < d; ++c) dot += double(query[c]) * double(k[at * d + c]);
+                    const double weight = std::exp(dot / std::sqrt(double(d)));
+                    sum += weight;
+                    for (size_t c = 0; c < d; ++c) expected[c] += weight * double(v[at * d + c]);
+                }
+                for (size_t c = 0; c < d; ++c)
+                    EXPECT_NEAR(out[(p * 2 + head) * d + c], expected[c] / sum, 1e-5) << head_dim << ", at " << p;
+            }
+    }
+}
+
 TEST(KvCache, RefusesFormatsThatDoNotFit) {
     const auto cache = KvCache::create({2, 2, 80}, {KvType::q4_0, KvType::fp16, 0, 0});
     ASSERT_FALSE(cache);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -345,7 +346,8 @@ constexpr int kStride = 70, kCounts[] = {1, 2, 3, 4, 5, 6, 7, 48, 131};
 std::vector<float> scores_of(const Kernels& k, const Tile& tile, const std::vector<float>& queries) {
     const Queries q = quantised(k, queries, tile.head_dim);
     std::vector<float> scores(q.scales.size() * kStride, -7.0f);
-    k.tile_scores(tile.view(), tile.head_dim, q.q.data(), q.scales.data(), int(q.scales.size()), scores.data(),
+    const TileView view = tile.view();
+    k.tile_scores({&view, 1}, nullptr, tile.head_dim, q.q.data(), q.scales.data(), int(q.scales.size()), scores.data(),
                   kStride);
     return scores;
 }
@@ -452,7 +454,8 @@ TEST_P(TileKernels, ScoresAreThoseOfDecodedRows) {
 std::vector<float> values_of(const Kernels& k, const Tile& tile, const std::vector<float>& weights,
                              std::vector<float> out) {
     const int n = int(weights.size()) / kStride;
-    k.tile_values(tile.view(), tile.head_dim, weights.data(), kStride, n, out.data(), tile.head_dim + 3);
+    const TileView view = tile.view();
+    k.tile_values({&view, 1}, nullptr, tile.head_dim, weights.data(), kStride, n, out.data(), tile.head_dim + 3);
     return out;
 }
 
@@ -495,6 +498,38 @@ TEST_P(TileKernels, ValuesHaveTheBitsOfScalarAndAreCloseToTheSlowTwin) {
                         ASSERT_NEAR(actual[i * out_stride + c], expected, 1e-5 * size) << head_dim << ", " << bits;
                     }
                 }
+            }
+}
+
+// Of different tiers, for more queries than are taken at a time too. What is fetched besides changes nothing.
+TEST_P(TileKernels, TilesOfACallHaveTheBitsOfOneAfterTheOther) {
+    constexpr int kTiles = 3, kTilesStride = kTiles * kTilePositions + 5;
+    for (const int head_dim : {64, 80})
+        for (const TileSide side : kSides)
+            for (const int n : {1, 3, 48, 131}) {
+                const Kernels& k = *GetParam();
+                const size_t d = size_t(head_dim);
+                std::vector<Tile> tiles;
+                for (const int bits : {2, 3, 4})
+                    tiles.push_back(encoded(side, rows_like_keys(head_dim), head_dim, bits, 0));
+                std::vector<TileView> views;
+                for (const Tile& tile : tiles) views.push_back(tile.view());
+                const auto queries = reals(size_t(n) * d);
+                const Queries q = quantised(k, queries, head_dim);
+                std::vector<float> weights(size_t(n) * kTilesStride, 0.25f);
+                const auto run = [&](std::span<const TileView> some, const TileView* next, ptrdiff_t before,
+                                     std::vector<float>& out) {
+                    if (side == TileSide::keys)
+                        k.tile_scores(some, next, head_dim, q.q.data(), q.scales.data(), n, out.data() + before,
+                                      kTilesStride);
+                    else
+                        k.tile_values(some, next, head_dim, weights.data() + before, kTilesStride, n, out.data(),
+                                      head_dim);
+                };
+                std::vector<float> together(side == TileSide::keys ? weights.size() : queries.size()), apart = together;
+                run(views, &views[0], 0, together);
+                for (size_t t = 0; t < kTiles; ++t) run({&views[t], 1}, nullptr, ptrdiff_t(t) * kTilePositions, apart);
+                ASSERT_EQ(together, apart) << head_dim << ", " << n;
             }
 }
 
