@@ -373,11 +373,14 @@ struct TileKernelsFor {
         fetch(tile.header, tile_header_bytes(head_dim));
         for (int i = 0; i < tile_pages(tile.bits); ++i) fetch(tile.pages[i], tile_page_bytes(head_dim));
     }
+    static void fetch_tiles(std::span<const TileView> tiles, int head_dim) {
+        for (const TileView& tile : tiles) fetch_tile(tile, head_dim);
+    }
     // fn(tile, how many positions before it), while the next one is on its way.
     template <class Fn>
-    static void for_each_tile(std::span<const TileView> tiles, const TileView* next, int head_dim, Fn&& fn) {
+    static void for_each_tile(std::span<const TileView> tiles, int head_dim, Fn&& fn) {
         for (size_t t = 0; t < tiles.size(); ++t) {
-            if (const TileView* then = t + 1 < tiles.size() ? &tiles[t + 1] : next) fetch_tile(*then, head_dim);
+            if (!S::kFetchingWaits && t + 1 < tiles.size()) fetch_tile(tiles[t + 1], head_dim);
             fn(tiles[t], ptrdiff_t(t) * kTilePositions);
         }
     }
@@ -730,10 +733,10 @@ struct TileKernelsFor {
         }
     }
 
-    static void tile_scores(std::span<const TileView> keys, const TileView* next, int head_dim, const void* queries,
+    static void tile_scores(std::span<const TileView> keys, int head_dim, const void* queries,
                             const float* query_scales, int n, float* scores, int64_t stride) {
         const int step = query_stride(padded_head_dim(head_dim));
-        for_each_tile(keys, next, head_dim, [&](const TileView& tile, ptrdiff_t before) {
+        for_each_tile(keys, head_dim, [&](const TileView& tile, ptrdiff_t before) {
             const auto run = tile.bits == 8   ? scores_of<8>
                              : tile.bits == 4 ? scores_of<4>
                              : tile.bits == 3 ? scores_of<3>
@@ -860,9 +863,9 @@ struct TileKernelsFor {
         }
     }
 
-    static void tile_values(std::span<const TileView> values, const TileView* next, int head_dim, const float* weights,
-                            int64_t stride, int n, float* out, int64_t out_stride) {
-        for_each_tile(values, next, head_dim, [&](const TileView& tile, ptrdiff_t before) {
+    static void tile_values(std::span<const TileView> values, int head_dim, const float* weights, int64_t stride, int n,
+                            float* out, int64_t out_stride) {
+        for_each_tile(values, head_dim, [&](const TileView& tile, ptrdiff_t before) {
             const auto run = tile.bits == 4 ? values_of<4> : tile.bits == 3 ? values_of<3> : values_of<2>;
             for (int i = 0; i < n; i += kQueries)
                 run(tile, head_dim, weights + i * stride + before, stride, std::min(n - i, kQueries),

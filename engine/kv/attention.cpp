@@ -83,23 +83,20 @@ void Attention::one_query(const Batch& batch) {
     const int64_t first = batch.first_block(0), blocks = batch.position / kBlockPositions + 1 - first;
     CHECK(size_t(blocks) * size_t(n_heads_) * size_t(stride_) <= partials_.size());
     for (std::atomic<int64_t>& left : blocks_left_) left.store(blocks, std::memory_order_relaxed);
-    const auto kv_head_of = [&](int64_t i) { return int(i % n_kv_heads); };
-    const auto block_of = [&](int64_t i) { return blocks - 1 - i / n_kv_heads; };
-    const auto first_of = [&](int64_t i) { return (first + block_of(i)) * kBlockPositions; };
     pool_.for_rows(blocks * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
-        BlockTiles tiles[2];  // of this piece of work, and of the next one
-        find_tiles(batch, kv_head_of(begin), first_of(begin), 0, 1, tiles[begin % 2]);
-        if (const TileView* keys = tiles[begin % 2].first_keys()) kernels_.fetch_tile(*keys, head_dim_);
+        const auto work_at = [&](int64_t i) -> Work {
+            const int kv_head = int(i % n_kv_heads);
+            const int64_t b = blocks - 1 - i / n_kv_heads;
+            float* partial = partials_.data() + (b * n_heads_ + kv_head * group_) * stride_;
+            return {batch, kv_head, (first + b) * kBlockPositions, 0, 1, scratch_[size_t(thread)], partial};
+        };
+        fetch_first_keys(work_at(begin));
         for (int64_t i = begin; i < end; ++i) {
-            const int kv_head = kv_head_of(i);
-            BlockTiles& next = tiles[(i + 1) % 2];
-            next.n_sealed = 0;
-            if (i + 1 < end) find_tiles(batch, kv_head_of(i + 1), first_of(i + 1), 0, 1, next);
-            float* partial = partials_.data() + (block_of(i) * n_heads_ + kv_head * group_) * stride_;
-            block({batch, kv_head, first_of(i), 0, 1, scratch_[size_t(thread)], partial, tiles[i % 2],
-                   next.first_keys()});
-            if (blocks_left_[size_t(kv_head)].fetch_sub(1, std::memory_order_acq_rel) == 1)
-                merge_blocks(batch, kv_head, blocks);
+            const Work work = work_at(i);
+            if (i + 1 < end) fetch_first_keys(work_at(i + 1));
+            block(work);
+            if (blocks_left_[size_t(work.kv_head)].fetch_sub(1, std::memory_order_acq_rel) == 1)
+                merge_blocks(batch, work.kv_head, blocks);
         }
     });
 }
@@ -127,9 +124,7 @@ void Attention::many_queries(const Batch& batch) {
             const int64_t oldest_block = batch.first_block(first);
             for (int64_t b = oldest_block; b < blocks; ++b) {
                 float* partial = (b == oldest_block ? scratch.merged : scratch.partial).data();
-                BlockTiles tiles;
-                find_tiles(batch, kv_head, b * kBlockPositions, first, last, tiles);
-                block({batch, kv_head, b * kBlockPositions, first, last, scratch, partial, tiles, nullptr});
+                block({batch, kv_head, b * kBlockPositions, first, last, scratch, partial});
                 for (int row = 0; row < rows && b > oldest_block; ++row)
                     kernels_.merge(scratch.merged.data() + row * stride_, partial + row * stride_, 0, 1, 2 * head_dim_);
             }
@@ -146,9 +141,14 @@ int Attention::end_of(const Work& work, int64_t t) {
 }
 
 void Attention::block(const Work& work) {
+    BlockTiles tiles;
+    if (cache_.tiles()) {
+        find_tiles(work, tiles);
+        fetch_tiles(tiles);
+    }
     turn_queries(work);
     if (cache_.tiles())
-        tile_scores(work);
+        tile_scores(work, tiles);
     else
         row_scores(work);
     if (score_cap_ > 0) cap_scores(work);
@@ -166,7 +166,7 @@ void Attention::block(const Work& work) {
         if (begin < end) kernels_.softmax_block(scores + begin, end - begin, &largest, &sum);
     });
     if (cache_.tiles())
-        tile_values(work);
+        tile_values(work, tiles);
     else
         row_values(work);
 }

@@ -82,7 +82,8 @@ private:
         int64_t first, end;
         int n_sealed = 0;
         TileView keys[kBlockTiles], values[kBlockTiles];  // (n_sealed)
-        const TileView* first_keys() const { return n_sealed > 0 ? keys : nullptr; }
+        std::span<const TileView> sealed_keys() const { return {keys, size_t(n_sealed)}; }
+        std::span<const TileView> sealed_values() const { return {values, size_t(n_sealed)}; }
     };
     // Some queries of a batch against one block of one KV head. Rows of scratch and partial: (tokens, group).
     struct Work {
@@ -92,8 +93,6 @@ private:
         int token_begin, token_end;
         Scratch& scratch;
         float* partial;
-        const BlockTiles& tiles;
-        const TileView* next;  // what the thread reads after this block; nullptr: not known
         int64_t newest() const { return batch.position + token_end - 1; }
         int64_t oldest() const { return batch.oldest_in(first, token_begin); }
     };
@@ -104,12 +103,13 @@ private:
     void turn_queries(const Work& work);
     void row_scores(const Work& work);
     void row_values(const Work& work);
-    void tile_scores(const Work& work);
-    void tile_values(const Work& work);
-    void find_tiles(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end,
-                    BlockTiles& tiles) const;
-    const float* exact_rows(const Work& work, TileSide side, int64_t tile) const;
-    void fetch_exact(const Work& work, TileSide side, int64_t tile) const;
+    void tile_scores(const Work& work, const BlockTiles& tiles);
+    void tile_values(const Work& work, const BlockTiles& tiles);
+    void find_tiles(const Work& work, BlockTiles& tiles) const;
+    void fetch_tiles(const BlockTiles& tiles) const;
+    void fetch_first_keys(const Work& work) const;
+    const float* fetched_rows(const Work& work, const BlockTiles& tiles, TileSide side, int64_t tile) const;
+    void fetch_rows(const Work& work, TileSide side, int64_t tile) const;
     void cap_scores(const Work& work);
     void hide_deleted(const Work& work);
     void merge_blocks(const Batch& batch, int kv_head, int64_t blocks);

@@ -14,19 +14,46 @@ int seen_rows(int64_t tile, int64_t t) {
 
 }  // namespace
 
-void Attention::find_tiles(const Batch& batch, int kv_head, int64_t first, int token_begin, int token_end,
-                           BlockTiles& tiles) const {
-    if (!cache_.tiles()) return;
-    const int64_t end = std::min(first + kBlockPositions, batch.position + token_end);
-    tiles.first = batch.oldest_in(first, token_begin) / kTilePositions;
+void Attention::find_tiles(const Work& work, BlockTiles& tiles) const {
+    const int64_t end = std::min(work.first + kBlockPositions, work.newest() + 1);
+    tiles.first = work.oldest() / kTilePositions;
     tiles.end = (end + kTilePositions - 1) / kTilePositions;
-    tiles.n_sealed = cache_.tiles()->sealed_views(tiles.first, tiles.end, batch.position / kTilePositions,
-                                                  batch.layer.index, kv_head, tiles.keys, tiles.values);
+    tiles.n_sealed = cache_.tiles()->sealed_views(tiles.first, tiles.end, work.batch.position / kTilePositions,
+                                                  work.batch.layer.index, work.kv_head, tiles.keys, tiles.values);
 }
 
-void Attention::tile_scores(const Work& work) {
+// Where fetching waits, all of a block at once, before it is computed; elsewhere what comes next, tile by tile.
+void Attention::fetch_tiles(const BlockTiles& tiles) const {
+    if (tiles.n_sealed == 0) return;
+    if (kernels_.fetching_waits) kernels_.fetch_tiles(tiles.sealed_keys(), head_dim_);
+    kernels_.fetch_tiles(tiles.sealed_values().first(kernels_.fetching_waits ? size_t(tiles.n_sealed) : 1), head_dim_);
+}
+
+// Elsewhere: what a block begins with.
+void Attention::fetch_first_keys(const Work& work) const {
+    if (!cache_.tiles() || kernels_.fetching_waits) return;
+    const int64_t tile = work.oldest() / kTilePositions;
+    TileView keys, values;
+    if (cache_.tiles()->sealed_views(tile, tile + 1, work.batch.position / kTilePositions, work.batch.layer.index,
+                                     work.kv_head, &keys, &values) > 0)
+        kernels_.fetch_tiles({&keys, 1}, head_dim_);
+    else
+        fetch_rows(work, TileSide::keys, tile);
+}
+
+void Attention::fetch_rows(const Work& work, TileSide side, int64_t tile) const {
+    kernels_.fetch(cache_.tiles()->exact_rows(side, tile, work.batch.layer.index, work.kv_head),
+                   int64_t(sizeof(float)) * head_dim_ * seen_rows(tile, work.newest()));
+}
+
+const float* Attention::fetched_rows(const Work& work, const BlockTiles& tiles, TileSide side, int64_t tile) const {
+    const int64_t fetched = kernels_.fetching_waits ? tile : tile + 1;
+    if (fetched < tiles.end) fetch_rows(work, side, fetched);
+    return cache_.tiles()->exact_rows(side, tile, work.batch.layer.index, work.kv_head);
+}
+
+void Attention::tile_scores(const Work& work, const BlockTiles& tiles) {
     const TileCache& cache = *cache_.tiles();
-    const BlockTiles& tiles = work.tiles;
     Scratch& scratch = work.scratch;
     const int rows = rows_of(work);
     const auto exact_scores = [&](const float* keys, int n, float* scores) {
@@ -39,32 +66,20 @@ void Attention::tile_scores(const Work& work) {
             kernels_.rotate(scratch.turned.data() + at, head_dim_, scratch.rotated.data() + at);
         kernels_.quantise_queries(scratch.rotated.data(), rows, head_dim_, scratch.int_queries.data(),
                                   scratch.int_scales.data());
-        kernels_.tile_scores({tiles.keys, size_t(tiles.n_sealed)}, tiles.values, head_dim_, scratch.int_queries.data(),
-                             scratch.int_scales.data(), rows, scores, kBlockPositions);
+        kernels_.tile_scores(tiles.sealed_keys(), head_dim_, scratch.int_queries.data(), scratch.int_scales.data(),
+                             rows, scores, kBlockPositions);
         if (tiles.first == 0)
             exact_scores(cache.sink_rows(TileSide::keys, work.batch.layer.index, work.kv_head), kSinkPositions, scores);
     }
     for (int64_t tile = tiles.first + tiles.n_sealed; tile < tiles.end; ++tile) {
-        fetch_exact(work, TileSide::keys, tile + 1);
         // Of positions after a query's own too, which are not used.
-        exact_scores(exact_rows(work, TileSide::keys, tile), seen_rows(tile, work.newest()),
+        exact_scores(fetched_rows(work, tiles, TileSide::keys, tile), seen_rows(tile, work.newest()),
                      scores + (tile - tiles.first) * kTilePositions);
     }
 }
 
-const float* Attention::exact_rows(const Work& work, TileSide side, int64_t tile) const {
-    return cache_.tiles()->exact_rows(side, tile, work.batch.layer.index, work.kv_head);
-}
-
-void Attention::fetch_exact(const Work& work, TileSide side, int64_t tile) const {
-    if (tile < work.tiles.end)
-        kernels_.fetch(exact_rows(work, side, tile),
-                       int64_t(sizeof(float)) * head_dim_ * seen_rows(tile, work.newest()));
-}
-
-void Attention::tile_values(const Work& work) {
+void Attention::tile_values(const Work& work, const BlockTiles& tiles) {
     const TileCache& cache = *cache_.tiles();
-    const BlockTiles& tiles = work.tiles;
     const int rows = rows_of(work);
     const auto add_exact = [&](const float* values, int row, int n_queries, int n, const float* weights) {
         kernels_.accumulate(weights + row * kBlockPositions, kBlockPositions, n_queries, values, n, head_dim_,
@@ -72,16 +87,15 @@ void Attention::tile_values(const Work& work) {
     };
     const float* weights = work.scratch.scores.data() + (tiles.first * kTilePositions - work.first);
     if (tiles.n_sealed > 0) {
-        kernels_.tile_values({tiles.values, size_t(tiles.n_sealed)}, work.next, head_dim_, weights, kBlockPositions,
-                             rows, work.partial + head_dim_, stride_);
+        kernels_.tile_values(tiles.sealed_values(), head_dim_, weights, kBlockPositions, rows, work.partial + head_dim_,
+                             stride_);
         if (tiles.first == 0)
             add_exact(cache.sink_rows(TileSide::values, work.batch.layer.index, work.kv_head), 0, rows, kSinkPositions,
                       weights);
     }
     for (int64_t tile = tiles.first + tiles.n_sealed; tile < tiles.end; ++tile) {
-        fetch_exact(work, TileSide::values, tile + 1);
         // What all queries see, and then what only the later ones do.
-        const float* values = exact_rows(work, TileSide::values, tile);
+        const float* values = fetched_rows(work, tiles, TileSide::values, tile);
         const float* tile_weights = weights + (tile - tiles.first) * kTilePositions;
         const int common = seen_rows(tile, work.batch.position + work.token_begin);
         add_exact(values, 0, rows, common, tile_weights);

@@ -6,6 +6,7 @@
 
 #include "engine/base/bits.h"
 #include "engine/base/math.h"
+#include "engine/base/prefetch.h"
 #include "engine/simd/codes.h"
 
 namespace strata {
@@ -162,7 +163,8 @@ struct Avx2 {
         }
     }
 
-    static void fetch_ahead(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+    static constexpr bool kFetchingWaits = false;
+    static void fetch_ahead(const void* p) { prefetch(p); }
     static Bytes load_bytes(const void* p) { return {load16(p)}; }
     template <int kShift>
     static Bytes field(Bytes a, int mask) {

@@ -197,7 +197,15 @@ V in_order(V v) {
 template <SimdBackend S>
 void fetch_lines(const uint8_t* p, int64_t bytes) {
     constexpr int kLine = 64;
-    for (int64_t i = 0; i < bytes; i += kLine) S::fetch_ahead(p + i);
+    int64_t lines = (bytes + kLine - 1) / kLine;
+    const auto fetch = [&](int n) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+        for (int i = 0; i < n; ++i) S::fetch_ahead(p + i * kLine);
+        p += n * kLine;
+        lines -= n;
+    };
+    while (lines >= 8) fetch(8);
+    while (lines > 0) fetch(1);
 }
 
 }  // namespace strata

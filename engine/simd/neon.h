@@ -6,6 +6,7 @@
 
 #include "engine/base/bits.h"
 #include "engine/base/math.h"
+#include "engine/base/prefetch.h"
 #include "engine/simd/codes.h"
 
 namespace strata {
@@ -162,7 +163,8 @@ struct Neon {
         }
     }
 
-    static void fetch_ahead(const void* p) { __builtin_prefetch(p); }
+    static constexpr bool kFetchingWaits = false;
+    static void fetch_ahead(const void* p) { prefetch(p); }
     static Bytes load_bytes(const void* p) { return {vld1q_u8(static_cast<const uint8_t*>(p))}; }
     template <int kShift>
     static Bytes field(Bytes a, int mask) {

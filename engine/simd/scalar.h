@@ -5,6 +5,7 @@
 
 #include "engine/base/bits.h"
 #include "engine/base/math.h"
+#include "engine/base/prefetch.h"
 #include "engine/simd/codes.h"
 
 namespace strata {
@@ -175,7 +176,8 @@ struct Scalar {
         for (int i = 0; i < 32; ++i) out[i] = scale * float(q[i]);
     }
 
-    static void fetch_ahead(const void* p) { __builtin_prefetch(p); }
+    static constexpr bool kFetchingWaits = false;
+    static void fetch_ahead(const void* p) { prefetch(p); }
     static Bytes load_bytes(const void* p) { return load_unaligned<Bytes>(p); }
     template <int kShift>
     static Bytes field(Bytes a, int mask) {

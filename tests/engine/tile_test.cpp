@@ -347,8 +347,7 @@ std::vector<float> scores_of(const Kernels& k, const Tile& tile, const std::vect
     const Queries q = quantised(k, queries, tile.head_dim);
     std::vector<float> scores(q.scales.size() * kStride, -7.0f);
     const TileView view = tile.view();
-    k.tile_scores({&view, 1}, nullptr, tile.head_dim, q.q.data(), q.scales.data(), int(q.scales.size()), scores.data(),
-                  kStride);
+    k.tile_scores({&view, 1}, tile.head_dim, q.q.data(), q.scales.data(), int(q.scales.size()), scores.data(), kStride);
     return scores;
 }
 
@@ -455,7 +454,7 @@ std::vector<float> values_of(const Kernels& k, const Tile& tile, const std::vect
                              std::vector<float> out) {
     const int n = int(weights.size()) / kStride;
     const TileView view = tile.view();
-    k.tile_values({&view, 1}, nullptr, tile.head_dim, weights.data(), kStride, n, out.data(), tile.head_dim + 3);
+    k.tile_values({&view, 1}, tile.head_dim, weights.data(), kStride, n, out.data(), tile.head_dim + 3);
     return out;
 }
 
@@ -501,7 +500,7 @@ TEST_P(TileKernels, ValuesHaveTheBitsOfScalarAndAreCloseToTheSlowTwin) {
             }
 }
 
-// Of different tiers, for more queries than are taken at a time too. What is fetched besides changes nothing.
+// Of different tiers, for more queries than are taken at a time too.
 TEST_P(TileKernels, TilesOfACallHaveTheBitsOfOneAfterTheOther) {
     constexpr int kTiles = 3, kTilesStride = kTiles * kTilePositions + 5;
     for (const int head_dim : {64, 80})
@@ -517,18 +516,16 @@ TEST_P(TileKernels, TilesOfACallHaveTheBitsOfOneAfterTheOther) {
                 const auto queries = reals(size_t(n) * d);
                 const Queries q = quantised(k, queries, head_dim);
                 std::vector<float> weights(size_t(n) * kTilesStride, 0.25f);
-                const auto run = [&](std::span<const TileView> some, const TileView* next, ptrdiff_t before,
-                                     std::vector<float>& out) {
+                const auto run = [&](std::span<const TileView> some, ptrdiff_t before, std::vector<float>& out) {
                     if (side == TileSide::keys)
-                        k.tile_scores(some, next, head_dim, q.q.data(), q.scales.data(), n, out.data() + before,
+                        k.tile_scores(some, head_dim, q.q.data(), q.scales.data(), n, out.data() + before,
                                       kTilesStride);
                     else
-                        k.tile_values(some, next, head_dim, weights.data() + before, kTilesStride, n, out.data(),
-                                      head_dim);
+                        k.tile_values(some, head_dim, weights.data() + before, kTilesStride, n, out.data(), head_dim);
                 };
                 std::vector<float> together(side == TileSide::keys ? weights.size() : queries.size()), apart = together;
-                run(views, &views[0], 0, together);
-                for (size_t t = 0; t < kTiles; ++t) run({&views[t], 1}, nullptr, ptrdiff_t(t) * kTilePositions, apart);
+                run(views, 0, together);
+                for (size_t t = 0; t < kTiles; ++t) run({&views[t], 1}, ptrdiff_t(t) * kTilePositions, apart);
                 ASSERT_EQ(together, apart) << head_dim << ", " << n;
             }
 }
