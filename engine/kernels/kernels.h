@@ -130,13 +130,11 @@ struct Kernels {
     // Unless fetching waits, the next tile is fetched while one is computed; tile_values does so too.
     void (*tile_scores)(std::span<const TileView> keys, int head_dim, const void* queries, const float* query_scales,
                         int n, float* scores, int64_t stride);
-    // For one tile t after the other:
     // out[i * out_stride + c] += sum over positions p of weights[i * stride + 64 * t + p] * value (p, c), still
-    // rotated, for n queries. weights >= 0. As integers: w = weight * scale of p (written order), W = its largest /
-    // 127, q = w * (127 / largest) to nearest; then for each c: out += float(exact dot of q with the levels) * (W *
-    // unit); out
-    // += (sum of weights * mean scale) * float(mean). The sum is over the unmasked positions (scale byte not 0), 64 as
-    // S::sum of vectors.
+    // rotated, for n queries; one tile t after the other. weights >= 0. As integers: w = weight * scale of p (written
+    // order), W = its largest / 127, q = w * (127 / largest) to nearest; then for each c: out += float(exact dot of q
+    // with the levels) * (W * unit); out += (sum of weights * mean scale) * float(mean). The sum is over the unmasked
+    // positions (scale byte not 0), 64 as S::sum of vectors.
     void (*tile_values)(std::span<const TileView> values, int head_dim, const float* weights, int64_t stride, int n,
                         float* out, int64_t out_stride);
 

@@ -101,6 +101,7 @@ void Attention::one_query(const Batch& batch) {
     });
 }
 
+// In the order of positions.
 void Attention::merge_blocks(const Batch& batch, int kv_head, int64_t blocks) {
     const int64_t block_stride = int64_t(n_heads_) * stride_;
     for (int h = kv_head * group_; h < (kv_head + 1) * group_; ++h) {
