@@ -46,6 +46,7 @@ void Attention::fetch_rows(const Work& work, TileSide side, int64_t tile) const 
                    int64_t(sizeof(float)) * head_dim_ * seen_rows(tile, work.newest()));
 }
 
+// The rows of a tile; where fetching waits they are fetched first, elsewhere those of the next one are.
 const float* Attention::fetched_rows(const Work& work, const BlockTiles& tiles, TileSide side, int64_t tile) const {
     const int64_t fetched = kernels_.fetching_waits ? tile : tile + 1;
     if (fetched < tiles.end) fetch_rows(work, side, fetched);

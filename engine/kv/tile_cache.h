@@ -70,10 +70,6 @@ public:
     uint64_t scratch_bytes() const;  // for encoding; not part of the memory
 
     // ---- what attention reads
-    // How the queries of tile `newest_tile` see a tile.
-    bool seen_sealed(int64_t tile, int64_t newest_tile) const {
-        return tile <= newest_tile - kExactTiles && tiles_[size_t(tile)].sealed;
-    }
     // Only of tiles that the layer sees.
     const float* exact_rows(TileSide side, int64_t tile, int layer, int head) const;  // (64, head_dim)
     TileView sealed_rows(TileSide side, int64_t tile, int layer, int head) const;
@@ -102,6 +98,10 @@ private:
 
     int n_heads_in_all() const { return shape_.n_layers * shape_.n_kv_heads; }
     int64_t newest_tile() const { return int64_t(tiles_.size()) - 1; }
+    // How the queries of tile `newest_tile` see a tile.
+    bool seen_sealed(int64_t tile, int64_t newest_tile) const {
+        return tile <= newest_tile - kExactTiles && tiles_[size_t(tile)].sealed;
+    }
     uint64_t sink_bytes() const {
         return uint64_t(2 * n_heads_in_all() * kSinkPositions) * uint64_t(shape_.head_dim) * sizeof(float);
     }
