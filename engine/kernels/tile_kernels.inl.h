@@ -541,7 +541,7 @@ struct TileKernelsFor {
                     even[i] = odd[i] = start[i];
                     x[i] = same[i];
                 }
-                constexpr int kStep = kCols != 0 ? kCols : 8;
+                constexpr int kStep = kCols != 0 ? kCols : kSpreads ? 8 : 32;
                 TwoEights<kBits> here = eights;
 #pragma GCC unroll 1
                 for (int c = 0; c < cols; c += kStep, here.move(kStep * 8)) {

@@ -66,7 +66,7 @@ struct Avx512 : Avx2 {
     static RowSums start_rows(const Activation* x) { return {_mm256_set1_epi32(load_unaligned<int>(bytes(x) + 36))}; }
     template <bool kPositive>
     static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
-        return {_mm256_dpbusd_epi32(acc.v, w.q, _mm256_set1_epi32(load_unaligned<int>(bytes(x) + column)))};
+        return {_mm256_dpbusd_epi32(acc.v, w.q, _mm256_set1_epi32(load_unaligned<int>(bytes(x) + place_of(column))))};
     }
     static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
                               const Activation* x) {
@@ -114,6 +114,7 @@ struct Avx512 : Avx2 {
     static void store(float* p, PanelF32 a) { _mm512_storeu_ps(p, a.v); }
 
 private:
+    static int place_of(int column) { return column / 32 * 64 + column % 32; }
     static const uint8_t* bytes(const Activation* x) { return reinterpret_cast<const uint8_t*>(x); }
     static __m512i splat_word(const void* p) { return _mm512_set1_epi32(load_unaligned<int>(p)); }
 };
