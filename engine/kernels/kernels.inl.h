@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "engine/base/math.h"
 #include "engine/formats/q4_0.h"
 #include "engine/formats/q8_0.h"
 #include "engine/formats/turbo_kv_4b.h"

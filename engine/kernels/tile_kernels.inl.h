@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/base/bits.h"
+#include "engine/base/math.h"
 #include "engine/formats/hadamard.h"
 #include "engine/formats/tile.h"
 #include "engine/kernels/kernels.h"

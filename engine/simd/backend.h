@@ -120,8 +120,8 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::unsigned_weights(b32) } -> std::same_as<typename S::Weights32>;  // of bytes in 0..127, for dot_unsigned only
     { S::dot_unsigned(w, x) } -> std::same_as<typename S::Ints>;          // exact
     // Exact dots of kCellRows rows with one query, as lanes, four columns at a time (a cell; its rows lie one after
-    // the other): what they begin with, for each 32 activations, and four columns more, from a column of the 32 on.
-    // kPositive: no activation is negative.
+    // the other): what they begin with, for each 32 activations, and four columns more, from a column on, which may lie
+    // behind the first 32. kPositive: no activation is negative.
     { S::cell_weights(b, cell) } -> std::same_as<typename S::CellWeights>;  // by their codes, 0-15
     { S::cell_weights(cell) } -> std::same_as<typename S::CellWeights>;
     { S::start_rows(x) } -> std::same_as<typename S::RowSums>;
