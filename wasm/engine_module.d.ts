@@ -160,5 +160,7 @@ export interface EngineModuleOptions {
   mainScriptUrlOrBlob?: string;
   /** Threads to keep ready, the calling one included. Only read by the threaded module. */
   threads?: number;
+  /** Told, as long as the module starts, of how many things it still waits for: its code, each of its threads. */
+  monitorRunDependencies?: (left: number) => void;
 }
 export type CreateEngineModule = (options: EngineModuleOptions) => Promise<EngineModule>;

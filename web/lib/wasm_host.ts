@@ -4,6 +4,9 @@ import type { CreateEngineModule, EngineModule } from '../../wasm/engine_module'
 import { relaxedSimdWorks } from './relaxed_simd';
 import { StrataError } from './types';
 
+// The glue waits for its threads for ever, and browsers have been seen to lose one. Long enough for a slow network.
+const longestSilence = 60_000; // ms
+
 /** Gives the engine its module; tests in node bring their own. */
 export interface EngineHost {
   /** How many threads can run at once here. */
@@ -24,11 +27,14 @@ export function webHost(folder: string): EngineHost {
     const name = folder + engine;
     try {
       const create = await importGlue(name, relaxedSimdWorks());
-      return await create.module({
-        locateFile: (file) => folder + file,
-        mainScriptUrlOrBlob: create.glue,
-        threads: count,
-      });
+      return await unlessSilent((onSign) =>
+        create.module({
+          locateFile: (file) => folder + file,
+          mainScriptUrlOrBlob: create.glue,
+          threads: count,
+          monitorRunDependencies: onSign,
+        }),
+      );
     } catch (error) {
       throw new StrataError('internal', `The engine could not be started from ${name}.mjs: ${String(error)}`);
     }
@@ -42,13 +48,28 @@ export function webHost(folder: string): EngineHost {
         // Also for one thread: this is the module that the service worker keeps for use without network.
         return await start('engine-mt', count);
       } catch (error) {
-        // A browser that has shared memory may yet refuse as much as the engine's may grow to.
+        // A browser that has shared memory may yet refuse as much as the engine's may grow to, or lose a thread.
         return start('engine-st', 1).catch(() => {
           throw error;
         });
       }
     },
   };
+}
+
+/** What `begin` promises; fails when `onSign` has not been called for too long. */
+function unlessSilent<T>(begin: (onSign: () => void) => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const onSign = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => reject(new Error(`it made no progress for ${longestSilence / 1000} s`)), longestSilence);
+    };
+    onSign();
+    begin(onSign)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
+  });
 }
 
 /** Imported by URL at run time: bundling would break how the glue finds its own worker and .wasm file. */
