@@ -104,7 +104,7 @@ struct QuadProductsFor {
     template <class Rows, class Products, int kQuad>
     [[gnu::always_inline]] static Float4 terms_once(const uint8_t* unit, Input in) {
         if constexpr (Rows::kLayout == Layout::nibbles)
-            return terms<Rows>(S::nibble_dots(Rows::stored(unit, 0), Rows::stored(unit, 1), Rows::stored(unit, 2),
+            return terms<Rows>(nibble_dots<S>(Rows::stored(unit, 0), Rows::stored(unit, 1), Rows::stored(unit, 2),
                                               Rows::stored(unit, 3), in.x),
                                Rows::template scales<kQuad>(unit), in);
         else if constexpr (kGroupsAsIntegers<Rows>)

@@ -228,13 +228,6 @@ struct Avx2 {
         return add(acc, {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))});
     }
     static F32 row_floats(RowSums a) { return {_mm256_cvtepi32_ps(a.v)}; }
-    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
-                              const Activation* x) {
-        const auto dot = [&](const uint8_t* packed, int i) {
-            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
-        };
-        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
-    }
     static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
         return {_mm256_cvtepi32_ps(_mm256_hadd_epi32(_mm256_hadd_epi32(a.v, b.v), _mm256_hadd_epi32(c.v, d.v)))};
     }

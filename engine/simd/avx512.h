@@ -68,13 +68,6 @@ struct Avx512 : Avx2 {
     static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants) {
         return {_mm256_dpbusd_epi32(acc.v, w.q, _mm256_set1_epi32(load_unaligned<int>(bytes(x) + place_of(column))))};
     }
-    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
-                              const Activation* x) {
-        const auto dot = [&](const uint8_t* packed, int i) {
-            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
-        };
-        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
-    }
 
     template <Codes kCodes, int kOffset>
     static void store_packing(Bytes32 a, uint8_t* out) {

@@ -14,11 +14,11 @@
 // What only some backends have, and the functions below do for all: with_products<kRare>(fn), where only a run shows
 // which of two ways to multiply is faster, calls fn with a type whose dot, dot_unsigned, dot_start, dot_add and
 // panel_dots to use, of one kind only where kRare, because each kind takes its place in what everybody downloads;
-// constant and constant4, a constant of an inner loop, where compilers make little of one; in_order, where compilers
-// order an inner loop badly. What others use where it is there: QuadProductsFor grouped_dots, and nibble_dots of two
-// rows; PanelProductsFor keep_scale and kept_scale, a place for 32 activations' scale beside them; TileKernelsFor
-// Spread, four activations in a form of their own, spread32, which makes eight of an activation's 32, and
-// spread_positive32, of 32 numbers >= 0 times a scale, whose dots begin with zeros.
+// constant and constant4, a constant of an inner loop, where compilers make little of one; nibble_dots of four blocks,
+// where it has a better way; in_order, where compilers order an inner loop badly. What others use where it is there:
+// QuadProductsFor grouped_dots, and nibble_dots of two rows; PanelProductsFor keep_scale and kept_scale, a place for 32
+// activations' scale beside them; TileKernelsFor Spread, four activations in a form of their own, spread32, which makes
+// eight of an activation's 32, and spread_positive32, of 32 numbers >= 0 times a scale, whose dots begin with zeros.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -129,8 +129,6 @@ concept SimdBackend = requires(typename S::F32 v, typename S::Float4 four, typen
     { S::add(rows, rows) } -> std::same_as<typename S::RowSums>;
     { S::template nibbles<4>(cell, constants) } -> std::same_as<CellOf<S>>;  // field<4>(cell, 15)
     S::row_floats(rows);                                                     // Float4 or F32
-    // Exact dots of four blocks of packed nibbles (0..15, as load_codes) with x and what follows it, as floats.
-    { S::nibble_dots(bytes, bytes, bytes, bytes, x) } -> std::same_as<typename S::Float4>;
     // Four finished dots by halves: lane i has values 0-15 of the i-th, lane 4 + i values 16-31.
     { S::half_sums(ints, ints, ints, ints) } -> std::same_as<typename S::F32>;
     { S::add_halves(v) } -> std::same_as<typename S::Float4>;                // lanes i and 4 + i
@@ -183,6 +181,19 @@ typename S::Float4 constant4() {
         return S::template constant4<kValue>();
     else
         return S::splat4(kValue);
+}
+// Exact dots of four blocks of packed nibbles (0..15, as load_codes) with x and what follows it, as floats.
+template <SimdBackend S>
+typename S::Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
+                               const typename S::Activation* x) {
+    if constexpr (requires { S::nibble_dots(a, b, c, d, x); }) {
+        return S::nibble_dots(a, b, c, d, x);
+    } else {
+        const auto dot = [&](const uint8_t* packed, int i) {
+            return S::dot_unsigned(S::unsigned_weights(S::load_codes(packed)), x + i * 32);
+        };
+        return S::sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
+    }
 }
 // v, computed before what follows: where compilers would order an inner loop so that registers do not suffice.
 template <SimdBackend S, class V>

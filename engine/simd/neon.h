@@ -218,13 +218,6 @@ struct Neon {
         return {vaddq_s32(acc.lo, fours(w.lo, four)), vaddq_s32(acc.hi, fours(w.hi, four))};
     }
     static F32 row_floats(RowSums a) { return to_float(a); }
-    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
-                              const Activation* x) {
-        const auto dot = [&](const uint8_t* packed, int i) {
-            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
-        };
-        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
-    }
     static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
         const int32x4_t first = vpaddq_s32(vpaddq_s32(a.first, b.first), vpaddq_s32(c.first, d.first));
         const int32x4_t second = vpaddq_s32(vpaddq_s32(a.second, b.second), vpaddq_s32(c.second, d.second));

@@ -26,13 +26,6 @@ struct NeonDotprod : Neon {
         const int8x16_t four = four_of(x + column);
         return {vdotq_s32(acc.lo, w.lo, four), vdotq_s32(acc.hi, w.hi, four)};
     }
-    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
-                              const Activation* x) {
-        const auto dot = [&](const uint8_t* packed, int i) {
-            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
-        };
-        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
-    }
 
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {

@@ -246,13 +246,6 @@ struct Scalar {
         return acc;
     }
     static F32 row_floats(RowSums a) { return to_float(a); }
-    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
-                              const Activation* x) {
-        const auto dot = [&](const uint8_t* packed, int i) {
-            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
-        };
-        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
-    }
     static F32 half_sums(Ints a, Ints b, Ints c, Ints d) {
         return {{float(a.first), float(b.first), float(c.first), float(d.first), float(a.second), float(b.second),
                  float(c.second), float(d.second)}};

@@ -33,13 +33,6 @@ struct Shared : Scalar {
     static RowSums dot_rows(RowSums acc, CellWeights w, const Activation* x, int column, CellConstants constants) {
         return Scalar::dot_rows<kPositive>(acc, w, bytes(x + column / 32 * 32), column % 32, constants);
     }
-    static Float4 nibble_dots(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
-                              const Activation* x) {
-        const auto dot = [&](const uint8_t* packed, int i) {
-            return dot_unsigned(unsigned_weights(load_codes(packed)), x + i * 32);
-        };
-        return sums(dot(a, 0), dot(b, 1), dot(c, 2), dot(d, 3));
-    }
     template <Codes kCodes, int kOffset, int kTokens, int kFirst, int kColumns>
     static void panel_dots(const PanelBlock& w, const Activation* x, int64_t stride, PanelInts* dots) {
         constexpr int64_t kBytes = sizeof(Activation);
