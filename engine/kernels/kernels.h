@@ -118,25 +118,26 @@ struct Kernels {
     // 127.
     void (*quantise_queries)(const float* x, int n, int head_dim, void* queries, float* scales);
     // Has bytes come nearer while something else is computed, which hides the time that memory takes to answer. Where
-    // there is no instruction for it (fetching_waits), they are loaded, and most of that time is waited for, once for
-    // all that a call names.
-    bool fetching_waits;
+    // there is no instruction for it they are loaded, and most of that time is waited for, once for all that a call
+    // names; what is fetched ahead of a computation is then stored again (fetches_by_storing: see TileView::line_bytes
+    // and engine/kernels/lines_ahead.inl.h).
+    bool fetches_by_storing;
     void (*fetch)(const void* p, int64_t bytes);
-    // The same, of tiles.
-    void (*fetch_tiles)(std::span<const TileView> tiles, int head_dim);
+    void (*fetch_pages)(const TileView& tile, int head_dim);  // the same
     // scores[i * stride + 64 * t + p] = queries[i] . key p of tile t, rotated, for n queries:
     //   float(exact dot with the levels) * (scale of p * (query scale * unit)) + (query scale * mean scale) * float(dot
     //   with the mean)
-    // Unless fetching waits, the next tile is fetched while one is computed; tile_values does so too.
-    void (*tile_scores)(std::span<const TileView> keys, int head_dim, const void* queries, const float* query_scales,
-                        int n, float* scores, int64_t stride);
+    // While a tile is computed, the one after it is fetched, and `next` after the last; nullptr: nothing. tile_values
+    // does so too.
+    void (*tile_scores)(std::span<const TileView> keys, const TileView* next, int head_dim, const void* queries,
+                        const float* query_scales, int n, float* scores, int64_t stride);
     // out[i * out_stride + c] += sum over positions p of weights[i * stride + 64 * t + p] * value (p, c), still
     // rotated, for n queries; one tile t after the other. weights >= 0. As integers: w = weight * scale of p (written
     // order), W = its largest / 127, q = w * (127 / largest) to nearest; then for each c: out += float(exact dot of q
     // with the levels) * (W * unit); out += (sum of weights * mean scale) * float(mean). The sum is over the unmasked
     // positions (scale byte not 0), 64 as S::sum of vectors.
-    void (*tile_values)(std::span<const TileView> values, int head_dim, const float* weights, int64_t stride, int n,
-                        float* out, int64_t out_stride);
+    void (*tile_values)(std::span<const TileView> values, const TileView* next, int head_dim, const float* weights,
+                        int64_t stride, int n, float* out, int64_t out_stride);
 
     // out = gelu(gate) * up, all (n): GELU by its tanh formula (arXiv 1606.08415), as gate / (1 + e^(-2u)).
     void (*gelu_mul)(const float* gate, const float* up, float* out, int64_t n);

@@ -205,11 +205,11 @@ void add_tiles_at(const Kernels& k, Inputs& in, Hash& hash, TileSide side, int h
     pack_tile(side, codes.data(), head_dim, bits, pages);
     if (side == TileSide::keys) {
         k.quantise_queries(queries.data(), n, head_dim, query.data(), scales.data());
-        k.tile_scores({&tile, 1}, head_dim, query.data(), scales.data(), n, scores.data(), kTilePositions);
+        k.tile_scores({&tile, 1}, nullptr, head_dim, query.data(), scales.data(), n, scores.data(), kTilePositions);
         hash.add(scores);
     } else {
         for (float& score : scores) score = in.real() * 0.5f + 0.5f;
-        k.tile_values({&tile, 1}, head_dim, scores.data(), kTilePositions, n, out.data(), head_dim);
+        k.tile_values({&tile, 1}, nullptr, head_dim, scores.data(), kTilePositions, n, out.data(), head_dim);
         hash.add(out);
     }
 }

@@ -14,6 +14,7 @@
 #include "engine/formats/hadamard.h"
 #include "engine/formats/tile.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/lines_ahead.inl.h"
 #include "engine/simd/backend.h"
 
 namespace strata {
@@ -342,17 +343,18 @@ struct TileKernelsFor {
     };
 
     // fn(query, row, dots): the exact dots of kPanelRows rows, from `row` on, as floats, for all queries (n, cols);
-    // n >= kPanelTokens, whose queries lie `stride` apart.
-    template <class Fn>
+    // n >= kPanelTokens, whose queries lie `stride` apart. before(row): before those of kPanelRows rows.
+    template <class Before, class Fn>
     static void for_panel_dots(const Panels& panels, int rows, int cols, const Activation* queries, int stride, int n,
-                               Fn&& fn) {
+                               Before&& before, Fn&& fn) {
         const auto dots_of = [&](const PanelBlock& block, const Activation* x, PanelInts* dots) {
             with_products<S>([&](auto products) {
                 products.template panel_dots<Codes::int8, 0, kPanelTokens, 0, 32>(block, x, stride, dots);
             });
         };
         const int blocks = cols / 32;
-        for (int r = 0; r < rows; r += kPanelRows)
+        for (int r = 0; r < rows; r += kPanelRows) {
+            before(r);
             for (int done = 0; done < n; done += kPanelTokens) {
                 // The last queries begin earlier where fewer are left: some dots are computed again and not used.
                 const int first = done < n - kPanelTokens ? done : n - kPanelTokens;
@@ -366,24 +368,29 @@ struct TileKernelsFor {
                 }
                 for (int t = done - first; t < kPanelTokens; ++t) fn(first + t, r, S::to_float(dots[t]));
             }
+        }
     }
 
     // ---- fetching ahead ------------------------------------------------------------------------------------------
 
     static void fetch(const void* p, int64_t bytes) { fetch_lines<S>(static_cast<const uint8_t*>(p), bytes); }
-    static void fetch_tile(const TileView& tile, int head_dim) {
-        fetch(tile.header, tile_header_bytes(head_dim));
+    static void fetch_pages(const TileView& tile, int head_dim) {
         for (int i = 0; i < tile_pages(tile.bits); ++i) fetch(tile.pages[i], tile_page_bytes(head_dim));
     }
-    static void fetch_tiles(std::span<const TileView> tiles, int head_dim) {
-        for (const TileView& tile : tiles) fetch_tile(tile, head_dim);
+    using Ahead = LinesAhead<S>;
+    // What is to be fetched while kPanelRows of `rows` rows are computed. (While panels are written is not the time:
+    // what is written has to wait for what is stored before it.)
+    static void fetch_part(const Ahead& ahead, int row, int rows) {
+        const int end = std::min(row + kPanelRows, rows) * ahead.lines() / rows;
+        for (int line = row * ahead.lines() / rows; line < end; ++line) ahead.template fetch<1>(line);
     }
-    // fn(tile, how many positions before it), while the next one is on its way.
+    // fn(tile, how many positions before it, what is to be fetched meanwhile: the tile after it, and `next` after the
+    // last)
     template <class Fn>
-    static void for_each_tile(std::span<const TileView> tiles, int head_dim, Fn&& fn) {
+    static void for_each_tile(std::span<const TileView> tiles, const TileView* next, int head_dim, Fn&& fn) {
         for (size_t t = 0; t < tiles.size(); ++t) {
-            if (!S::kFetchingWaits && t + 1 < tiles.size()) fetch_tile(tiles[t + 1], head_dim);
-            fn(tiles[t], ptrdiff_t(t) * kTilePositions);
+            const TileView* const after = t + 1 < tiles.size() ? &tiles[t + 1] : next;
+            fn(tiles[t], ptrdiff_t(t) * kTilePositions, Ahead(after, head_dim));
         }
     }
 
@@ -520,7 +527,7 @@ struct TileKernelsFor {
     // multiple of 32, or kCols where that is not 0, and then the loop over them is unrolled.
     template <class Products, int kBits, int n, int kCols, class Finish>
     [[gnu::always_inline]] static void few_key_dots(const TileView& keys, int cols, const int8_t* levels,
-                                                    const Activation* queries, Finish&& finish) {
+                                                    const Activation* queries, Ahead ahead, Finish&& finish) {
         if constexpr (kCols != 0) cols = kCols;
         const TileView tile = keys;  // which no call can change
         const Bytes table = S::weight_table(S::load_bytes(levels));
@@ -532,6 +539,7 @@ struct TileKernelsFor {
         // more for each.
         const Few* volatile same[n];
         for (int i = 0; i < n; ++i) same[i] = few_of_query(queries + i * stride, cols);
+        int line = 0;  // of the next tile
         for_pairs<kBits>([&](int pair, auto odd_pair) __attribute__((always_inline)) {
             constexpr int kOdd = odd_pair;
             TwoEights<kBits> eights(tile, pair);
@@ -547,7 +555,12 @@ struct TileKernelsFor {
                 TwoEights<kBits> here = eights;
 #pragma GCC unroll 1
                 for (int c = 0; c < cols; c += kStep, here.move(kStep * 8)) {
+                    // As much of the next tile as these columns are of this one.
+                    constexpr int kLines = kStep < 32 ? (kBits + 3) / 4 : (kBits + kHalves - 1) / kHalves;
+                    if (kStep < 32 && half == 0) ahead.template fetch<kLines>(std::exchange(line, line + kLines));
                     unrolled<kStep / 4>([&](auto cell) __attribute__((always_inline)) {
+                        if constexpr (kStep >= 32 && cell % 8 == 0)
+                            ahead.template fetch<kLines>(std::exchange(line, line + kLines));
                         CellWeights even_rows, odd_rows;
                         here.template look_up<kOdd>(table, cell * 32, constants, even_rows, odd_rows);
                         for (int i = 0; i < n; ++i) {
@@ -572,7 +585,7 @@ struct TileKernelsFor {
     // finish(query, dimension, dots): the exact dots of kCellRows dimensions with the weights of n queries.
     template <class Products, int kBits, int n, class Finish>
     [[gnu::always_inline]] static void few_value_dots(const TileView& values, int head_dim, const int8_t* levels,
-                                                      const Few* weights, int stride, const RowSums* start,
+                                                      const Few* weights, int stride, const RowSums* start, Ahead ahead,
                                                       Finish&& finish) {
         const TileView tile = values;  // which no call can change
         const Bytes table = S::weight_table(S::load_bytes(levels));
@@ -580,6 +593,7 @@ struct TileKernelsFor {
         const Few* volatile same[n];  // as few_key_dots
         for (int i = 0; i < n; ++i) same[i] = weights + i * stride;
         for (int d = 0; d < head_dim; d += 8) {
+            ahead.template fetch<kBits>(d / 8 * kBits);
             const Few* x[n];
             for (int i = 0; i < n; ++i) x[i] = same[i];
             RowSums sums[kHalves][n];
@@ -676,7 +690,7 @@ struct TileKernelsFor {
 
     template <int kBits>
     static void scores_of(TileView keys, int head_dim, const Activation* queries, const float* query_scales, int n,
-                          float* scores, int64_t stride) {
+                          float* scores, int64_t stride, Ahead ahead) {
         const int padded = padded_head_dim(head_dim);
         uint8_t wide[tile_pages(kBits) * tile_page_bytes(kMaxTileHeadDim)];
         if (padded > head_dim) pad_keys(keys, head_dim, wide);
@@ -698,7 +712,7 @@ struct TileKernelsFor {
                     const auto run = [&](auto cols) __attribute__((always_inline)) {
                         few_key_dots<decltype(products), kBits, kCount, cols>(
                             keys, padded, levels.table, queries + first * query_stride(padded),
-                            [&](int i, int p, RowFloats dots) __attribute__((always_inline)) {
+                            ahead, [&](int i, int p, RowFloats dots) __attribute__((always_inline)) {
                                 const RowFloats scale = S::mul(load_rows(row_scales + p), unit[i]);
                                 store_rows(to[i] + p, S::add(S::mul(dots, scale), offset[i]));
                             });
@@ -725,7 +739,8 @@ struct TileKernelsFor {
                     writer.put(eight - first / 8, cell, levels_of_eight<kBits, eight>(keys, cell * 32, table));
             });
             writer.finish();
-            for_panel_dots(panels, end - first, padded, queries, query_stride(padded), n,
+            const auto fetch = [&](int r) { fetch_part(ahead, first + r, kTilePositions); };
+            for_panel_dots(panels, end - first, padded, queries, query_stride(padded), n, fetch,
                            [&](int i, int r, PanelF32 dots) {
                                const PanelF32 unit = S::splat_lanes(query_scales[i] * levels.unit);
                                const PanelF32 unit_of_rows = S::mul(S::load_lanes(row_scales + first + r), unit);
@@ -735,17 +750,17 @@ struct TileKernelsFor {
         }
     }
 
-    static void tile_scores(std::span<const TileView> keys, int head_dim, const void* queries,
+    static void tile_scores(std::span<const TileView> keys, const TileView* next, int head_dim, const void* queries,
                             const float* query_scales, int n, float* scores, int64_t stride) {
         const int step = query_stride(padded_head_dim(head_dim));
-        for_each_tile(keys, head_dim, [&](const TileView& tile, ptrdiff_t before) {
+        for_each_tile(keys, next, head_dim, [&](const TileView& tile, ptrdiff_t before, Ahead ahead) {
             const auto run = tile.bits == 8   ? scores_of<8>
                              : tile.bits == 4 ? scores_of<4>
                              : tile.bits == 3 ? scores_of<3>
                                               : scores_of<2>;
             for (int i = 0; i < n; i += kQueries)
                 run(tile, head_dim, static_cast<const Activation*>(queries) + i * step, query_scales + i,
-                    std::min(n - i, kQueries), scores + i * stride + before, stride);
+                    std::min(n - i, kQueries), scores + i * stride + before, stride, ahead);
         });
     }
 
@@ -799,7 +814,7 @@ struct TileKernelsFor {
 
     template <int kBits>
     static void values_of(const TileView& values, int head_dim, const float* weights, int64_t stride, int n, float* out,
-                          int64_t out_stride) {
+                          int64_t out_stride, Ahead ahead) {
         const Levels levels = levels_of<kBits>(TileSide::values);
         const float mean_scale = tile_mean_scale(values.header, head_dim);
         float row_scales[kTilePositions], present[kTilePositions], mean[kMaxTileHeadDim];
@@ -832,8 +847,8 @@ struct TileKernelsFor {
                         mean_unit[i] = splat_rows(w.sum[first + i] * mean_scale);
                     }
                     few_value_dots<Products, kBits, kCount>(
-                        values, head_dim, levels.table, w.few[first], few_of(kTilePositions),
-                        start, [&](int i, int d, RowFloats dots) __attribute__((always_inline)) {
+                        values, head_dim, levels.table, w.few[first], few_of(kTilePositions), start,
+                        ahead, [&](int i, int d, RowFloats dots) __attribute__((always_inline)) {
                             float* at = to[i] + d;
                             const RowFloats coded = S::add(load_rows(at), S::mul(dots, unit[i]));
                             store_rows(at, S::add(coded, S::mul(mean_unit[i], load_rows(mean + d))));
@@ -854,7 +869,8 @@ struct TileKernelsFor {
                                    levels_of_eight<kBits, eight>(values, d * 8 + group * 32, table));
             });
             writer.finish();
-            for_panel_dots(panels, end - first, kTilePositions, w.q[0], kTilePositions, n,
+            const auto fetch = [&](int r) { fetch_part(ahead, first + r, head_dim); };
+            for_panel_dots(panels, end - first, kTilePositions, w.q[0], kTilePositions, n, fetch,
                            [&](int i, int d, PanelF32 dots) {
                                const PanelF32 unit = S::splat_lanes(w.scale[i] * levels.unit);
                                const PanelF32 mean_unit = S::splat_lanes(w.sum[i] * mean_scale);
@@ -865,13 +881,13 @@ struct TileKernelsFor {
         }
     }
 
-    static void tile_values(std::span<const TileView> values, int head_dim, const float* weights, int64_t stride, int n,
-                            float* out, int64_t out_stride) {
-        for_each_tile(values, head_dim, [&](const TileView& tile, ptrdiff_t before) {
+    static void tile_values(std::span<const TileView> values, const TileView* next, int head_dim, const float* weights,
+                            int64_t stride, int n, float* out, int64_t out_stride) {
+        for_each_tile(values, next, head_dim, [&](const TileView& tile, ptrdiff_t before, Ahead ahead) {
             const auto run = tile.bits == 4 ? values_of<4> : tile.bits == 3 ? values_of<3> : values_of<2>;
             for (int i = 0; i < n; i += kQueries)
                 run(tile, head_dim, weights + i * stride + before, stride, std::min(n - i, kQueries),
-                    out + i * out_stride, out_stride);
+                    out + i * out_stride, out_stride, ahead);
         });
     }
 };

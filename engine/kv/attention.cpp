@@ -90,11 +90,20 @@ void Attention::one_query(const Batch& batch) {
             float* partial = partials_.data() + (b * n_heads_ + kv_head * group_) * stride_;
             return {batch, kv_head, (first + b) * kBlockPositions, 0, 1, scratch_[size_t(thread)], partial};
         };
-        fetch_first_keys(work_at(begin));
+        BlockTiles two[2];
+        find_tiles(work_at(begin), two[0]);
+        fetch_first(work_at(begin), two[0]);
         for (int64_t i = begin; i < end; ++i) {
             const Work work = work_at(i);
-            if (i + 1 < end) fetch_first_keys(work_at(i + 1));
-            block(work);
+            BlockTiles &tiles = two[(i - begin) % 2], &next = two[(i - begin + 1) % 2];
+            if (i + 1 < end) {
+                find_tiles(work_at(i + 1), next);
+                if (tiles.n_sealed > 0 && next.n_sealed > 0)
+                    tiles.next = next.keys;
+                else
+                    fetch_first(work_at(i + 1), next);
+            }
+            block(work, tiles);
             if (blocks_left_[size_t(work.kv_head)].fetch_sub(1, std::memory_order_acq_rel) == 1)
                 merge_blocks(batch, work.kv_head, blocks);
         }
@@ -118,6 +127,7 @@ void Attention::many_queries(const Batch& batch) {
     const int64_t blocks = batch.position / kBlockPositions + 1;  // a batch lies in one page, and so in one block
     pool_.for_rows(int64_t(token_groups) * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
         Scratch& scratch = scratch_[size_t(thread)];
+        BlockTiles tiles;
         for (int64_t i = begin; i < end; ++i) {
             const int kv_head = int(i % n_kv_heads);
             const int first = int(i / n_kv_heads) * kTokens, last = std::min(first + kTokens, batch.n);
@@ -125,7 +135,9 @@ void Attention::many_queries(const Batch& batch) {
             const int64_t oldest_block = batch.first_block(first);
             for (int64_t b = oldest_block; b < blocks; ++b) {
                 float* partial = (b == oldest_block ? scratch.merged : scratch.partial).data();
-                block({batch, kv_head, b * kBlockPositions, first, last, scratch, partial});
+                const Work work{batch, kv_head, b * kBlockPositions, first, last, scratch, partial};
+                find_tiles(work, tiles);
+                block(work, tiles);
                 for (int row = 0; row < rows && b > oldest_block; ++row)
                     kernels_.merge(scratch.merged.data() + row * stride_, partial + row * stride_, 0, 1, 2 * head_dim_);
             }
@@ -141,12 +153,7 @@ int Attention::end_of(const Work& work, int64_t t) {
     return int(std::min<int64_t>(t + 1 - work.first, kBlockPositions));
 }
 
-void Attention::block(const Work& work) {
-    BlockTiles tiles;
-    if (cache_.tiles()) {
-        find_tiles(work, tiles);
-        fetch_tiles(tiles);
-    }
+void Attention::block(const Work& work, const BlockTiles& tiles) {
     turn_queries(work);
     if (cache_.tiles())
         tile_scores(work, tiles);

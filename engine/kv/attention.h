@@ -82,6 +82,7 @@ private:
         int64_t first, end;
         int n_sealed = 0;
         TileView keys[kBlockTiles], values[kBlockTiles];  // (n_sealed)
+        const TileView* next = nullptr;                   // what is computed after it, sealed; nullptr: nothing
         std::span<const TileView> sealed_keys() const { return {keys, size_t(n_sealed)}; }
         std::span<const TileView> sealed_values() const { return {values, size_t(n_sealed)}; }
     };
@@ -99,15 +100,14 @@ private:
 
     void one_query(const Batch& batch);
     void many_queries(const Batch& batch);
-    void block(const Work& work);
+    void block(const Work& work, const BlockTiles& tiles);
     void turn_queries(const Work& work);
     void row_scores(const Work& work);
     void row_values(const Work& work);
     void tile_scores(const Work& work, const BlockTiles& tiles);
     void tile_values(const Work& work, const BlockTiles& tiles);
     void find_tiles(const Work& work, BlockTiles& tiles) const;
-    void fetch_tiles(const BlockTiles& tiles) const;
-    void fetch_first_keys(const Work& work) const;
+    void fetch_first(const Work& work, const BlockTiles& tiles) const;
     const float* fetched_rows(const Work& work, const BlockTiles& tiles, TileSide side, int64_t tile) const;
     void fetch_rows(const Work& work, TileSide side, int64_t tile) const;
     void cap_scores(const Work& work);

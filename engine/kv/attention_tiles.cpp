@@ -15,30 +15,30 @@ int seen_rows(int64_t tile, int64_t t) {
 }  // namespace
 
 void Attention::find_tiles(const Work& work, BlockTiles& tiles) const {
+    tiles.next = nullptr;
+    tiles.n_sealed = 0;
+    if (!cache_.tiles()) return;
     const int64_t end = std::min(work.first + kBlockPositions, work.newest() + 1);
     tiles.first = work.oldest() / kTilePositions;
     tiles.end = (end + kTilePositions - 1) / kTilePositions;
     tiles.n_sealed = cache_.tiles()->sealed_views(tiles.first, tiles.end, work.batch.position / kTilePositions,
                                                   work.batch.layer.index, work.kv_head, tiles.keys, tiles.values);
+    for (int t = 0; t < tiles.n_sealed; ++t)
+        for (TileView* side : {&tiles.keys[t], &tiles.values[t]}) {
+            if (work.batch.n > 1) side->line_bytes = nullptr;  // threads share tiles, to which nobody may store then
+            kernels_.fetch(side->header, tile_header_bytes(head_dim_));
+            if (side->line_bytes != nullptr)
+                kernels_.fetch(side->line_bytes, tile_pages(side->bits) * tile_page_lines(head_dim_));
+        }
 }
 
-// Where fetching waits, all of a block at once, before it is computed; elsewhere what comes next, tile by tile.
-void Attention::fetch_tiles(const BlockTiles& tiles) const {
-    if (tiles.n_sealed == 0) return;
-    if (kernels_.fetching_waits) kernels_.fetch_tiles(tiles.sealed_keys(), head_dim_);
-    kernels_.fetch_tiles(tiles.sealed_values().first(kernels_.fetching_waits ? size_t(tiles.n_sealed) : 1), head_dim_);
-}
-
-// Elsewhere: what a block begins with.
-void Attention::fetch_first_keys(const Work& work) const {
-    if (!cache_.tiles() || kernels_.fetching_waits) return;
-    const int64_t tile = work.oldest() / kTilePositions;
-    TileView keys, values;
-    if (cache_.tiles()->sealed_views(tile, tile + 1, work.batch.position / kTilePositions, work.batch.layer.index,
-                                     work.kv_head, &keys, &values) > 0)
-        kernels_.fetch_tiles({&keys, 1}, head_dim_);
-    else
-        fetch_rows(work, TileSide::keys, tile);
+// What a block begins with, where no tile before it is computed meanwhile.
+void Attention::fetch_first(const Work& work, const BlockTiles& tiles) const {
+    if (!cache_.tiles()) return;
+    if (tiles.n_sealed > 0)
+        kernels_.fetch_pages(tiles.keys[0], head_dim_);
+    else if (!kernels_.fetches_by_storing)
+        fetch_rows(work, TileSide::keys, tiles.first);
 }
 
 void Attention::fetch_rows(const Work& work, TileSide side, int64_t tile) const {
@@ -46,9 +46,9 @@ void Attention::fetch_rows(const Work& work, TileSide side, int64_t tile) const 
                    int64_t(sizeof(float)) * head_dim_ * seen_rows(tile, work.newest()));
 }
 
-// The rows of a tile; where fetching waits they are fetched first, elsewhere those of the next one are.
+// The rows of a tile; where fetching them is waited for they are fetched first, elsewhere those of the next one are.
 const float* Attention::fetched_rows(const Work& work, const BlockTiles& tiles, TileSide side, int64_t tile) const {
-    const int64_t fetched = kernels_.fetching_waits ? tile : tile + 1;
+    const int64_t fetched = kernels_.fetches_by_storing ? tile : tile + 1;
     if (fetched < tiles.end) fetch_rows(work, side, fetched);
     return cache_.tiles()->exact_rows(side, tile, work.batch.layer.index, work.kv_head);
 }
@@ -67,8 +67,8 @@ void Attention::tile_scores(const Work& work, const BlockTiles& tiles) {
             kernels_.rotate(scratch.turned.data() + at, head_dim_, scratch.rotated.data() + at);
         kernels_.quantise_queries(scratch.rotated.data(), rows, head_dim_, scratch.int_queries.data(),
                                   scratch.int_scales.data());
-        kernels_.tile_scores(tiles.sealed_keys(), head_dim_, scratch.int_queries.data(), scratch.int_scales.data(),
-                             rows, scores, kBlockPositions);
+        kernels_.tile_scores(tiles.sealed_keys(), tiles.values, head_dim_, scratch.int_queries.data(),
+                             scratch.int_scales.data(), rows, scores, kBlockPositions);
         if (tiles.first == 0)
             exact_scores(cache.sink_rows(TileSide::keys, work.batch.layer.index, work.kv_head), kSinkPositions, scores);
     }
@@ -88,8 +88,8 @@ void Attention::tile_values(const Work& work, const BlockTiles& tiles) {
     };
     const float* weights = work.scratch.scores.data() + (tiles.first * kTilePositions - work.first);
     if (tiles.n_sealed > 0) {
-        kernels_.tile_values(tiles.sealed_values(), head_dim_, weights, kBlockPositions, rows, work.partial + head_dim_,
-                             stride_);
+        kernels_.tile_values(tiles.sealed_values(), tiles.next, head_dim_, weights, kBlockPositions, rows,
+                             work.partial + head_dim_, stride_);
         if (tiles.first == 0)
             add_exact(cache.sink_rows(TileSide::values, work.batch.layer.index, work.kv_head), 0, rows, kSinkPositions,
                       weights);

@@ -279,6 +279,7 @@ Status TileCache::seal(int64_t index, Tier tier, const Kernels& kernels, ThreadP
             kernels.encode_tile(rows, d, masked, scratch.rows.data(), header, scratch.codes.data());
         pack_tile(side, scratch.codes.data(), d, to.bits, const_cast<uint8_t* const*>(to.pages));
     });
+    note_line_bytes(index);
     return Done{};
 }
 
@@ -292,6 +293,7 @@ void TileCache::demote(int64_t index, Tier tier, ThreadPool& pool) {
     Tier& now = tiles_[size_t(index)].tier;
     for (TileGroup& group : groups_) group.close_ranks(index, now, tier);
     now = tier;
+    note_line_bytes(index);
 }
 
 void TileCache::unseal(int64_t index) {
@@ -511,7 +513,17 @@ KvStats TileCache::stats() const {
 uint64_t TileCache::scratch_bytes() const {
     uint64_t bytes = 0;
     for (const Scratch& scratch : scratch_) bytes += scratch.rows.size() * sizeof(float) + scratch.codes.size();
+    for (const TileGroup& group : groups_) bytes += group.line_bytes();
     return bytes;
+}
+
+void TileCache::keep_line_bytes() {
+    for (TileGroup& group : groups_) group.keep_line_bytes();
+    for (int64_t tile = 0; tile <= newest_tile(); ++tile) note_line_bytes(tile);
+}
+
+void TileCache::note_line_bytes(int64_t tile) {
+    for (TileGroup& group : groups_) group.note_line_bytes(tile, tiles_[size_t(tile)].tier);
 }
 
 // ---- snapshot

@@ -67,7 +67,10 @@ public:
     // Of 64 positions in each tier, all heads, once `newest_tile` is the newest.
     TileBytes tile_bytes(int64_t newest_tile) const;
     KvStats stats() const;
-    uint64_t scratch_bytes() const;  // for encoding; not part of the memory
+    // For encoding and fetching; not part of the memory, which is the same in all builds.
+    uint64_t scratch_bytes() const;
+    // For kernels that fetch by storing: what they store is kept from now on.
+    void keep_line_bytes();
 
     // ---- what attention reads
     // Only of tiles that the layer sees.
@@ -123,6 +126,7 @@ private:
     bool take_pages(int64_t tile, Tier tier);
     Status seal(int64_t index, Tier tier, const Kernels& kernels, ThreadPool& pool);
     void demote(int64_t index, Tier tier, ThreadPool& pool);
+    void note_line_bytes(int64_t tile);
     void unseal(int64_t index);
     void thaw(int64_t index);
     void let_go_of_unseen(int64_t newest_tile);

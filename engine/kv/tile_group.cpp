@@ -59,6 +59,7 @@ void TileGroup::resize(int64_t n_tiles) {
     for (int64_t tile = n_tiles; tile < int64_t(parts_.size()); ++tile) let_go(tile);
     const size_t before = parts_.size();
     parts_.resize(size_t(n_tiles));
+    line_bytes_.resize(std::min(line_bytes_.size(), size_t(n_tiles + kTilesNoted - 1) / kTilesNoted));
     for (size_t tile = before; tile < parts_.size(); ++tile)
         parts_[tile].pages = std::make_unique<Page[]>(size_t(pages_at(Tier::k4v4)));
 }
@@ -82,6 +83,7 @@ bool TileGroup::take_pages(int64_t tile, Tier tier) {
 }
 
 void TileGroup::give_back_pages(int64_t tile) {
+    if (uint8_t* noted = noted_with(tile)) noted[tile % kTilesNoted] = 0;
     Part& part = parts_[size_t(tile)];
     header_pool_.give_back(std::move(part.header));
     for (Page& page : pages_of(part)) page_pool_.give_back(std::move(page));
@@ -108,6 +110,9 @@ void TileGroup::view(int64_t tile, int layer, int head, Tier tier, TileView& key
     values.header = keys.header + header_bytes;
     keys.bits = is_guarded(layer) ? 8 : key_bits(tier);
     values.bits = value_bits(tier);
+    keys.line_bytes = line_bytes(tile, layer, head);
+    values.line_bytes =
+        keys.line_bytes ? keys.line_bytes + tile_pages(keys.bits) * tile_page_lines(head_dim_) : nullptr;
     // The slices of the values follow those of the keys.
     const int first = first_slice(TileSide::keys, layer, head, tier);
     const Page* page = &part.pages[size_t(first / page_slices_)];
@@ -127,6 +132,35 @@ void TileGroup::view(int64_t tile, int layer, int head, Tier tier, TileView& key
         add_pages(keys);
     }
     add_pages(values);
+}
+
+uint8_t* TileGroup::line_bytes(int64_t tile, int layer, int head) const {
+    uint8_t* noted = noted_with(tile);
+    if (noted == nullptr || !noted[tile % kTilesNoted]) return nullptr;
+    const int64_t before = int64_t(layer * n_kv_heads_ + head) * kTilesNoted + tile % kTilesNoted;
+    return noted + kTilesNoted + before * lines_of_head();
+}
+
+void TileGroup::note_line_bytes(int64_t tile, Tier tier) {
+    if (!keeps_line_bytes_ || !part(tile).header) return;
+    const size_t of = size_t(tile / kTilesNoted);
+    if (of >= line_bytes_.size()) line_bytes_.resize(of + 1);
+    if (!line_bytes_[of]) line_bytes_[of].reset(new (std::nothrow) uint8_t[noted_bytes()]());
+    if (!line_bytes_[of]) return;
+    line_bytes_[of][size_t(tile % kTilesNoted)] = 1;
+    for (int layer = 0; layer < int(layers_.size()); ++layer)
+        for (int head = 0; head < n_kv_heads_; ++head) {
+            TileView keys, values;
+            view(tile, layer, head, tier, keys, values);
+            uint8_t* to = line_bytes(tile, layer, head);
+            for (const TileView* side : {&keys, &values})
+                for (int page = 0; page < tile_pages(side->bits); ++page)
+                    for (int i = 0; i < tile_page_lines(head_dim_); ++i) *to++ = side->pages[page][i * kLineBytes];
+        }
+}
+
+uint64_t TileGroup::line_bytes() const {
+    return noted_bytes() * uint64_t(std::count_if(line_bytes_.begin(), line_bytes_.end(), [](auto& p) { return !!p; }));
 }
 
 uint64_t TileGroup::sealed_bytes(Tier tier) const {

@@ -52,6 +52,12 @@ public:
     // Where the sealed keys and values of a head lie.
     void view(int64_t tile, int layer, int head, Tier tier, TileView& keys, TileView& values) const;
 
+    // From now on views tell the first byte of each of their lines (TileView::line_bytes), which note_line_bytes()
+    // must take down whenever the codes of a tile have changed. Where memory is out they tell none.
+    void keep_line_bytes() { keeps_line_bytes_ = true; }
+    void note_line_bytes(int64_t tile, Tier tier);
+    uint64_t line_bytes() const;  // allocated
+
     // ---- bytes
     uint64_t exact_bytes() const { return exact_pool_.page_bytes(); }  // of a tile
     uint64_t sealed_bytes(Tier tier) const;                            // of a tile; tier: not exact
@@ -79,6 +85,16 @@ private:
     int n_heads_in_all() const { return int(layers_.size()) * n_kv_heads_; }
     bool is_guarded(int layer) const { return keys_before_[size_t(layer)] == keys_before_[size_t(layer) + 1]; }
     size_t headers_bytes() const { return size_t(2 * n_heads_in_all() * tile_header_bytes(head_dim_)); }
+    // Of both sides of a head's tile.
+    int lines_of_head() const { return tile_pages(has_guarded() ? 8 + 4 : 4 + 4) * tile_page_lines(head_dim_); }
+    bool has_guarded() const { return keys_before_.back() != n_heads_in_all(); }
+    // Of the tiles that are noted together with one: first whether each of them is noted. nullptr: there are none.
+    uint8_t* noted_with(int64_t tile) const {
+        const size_t of = size_t(tile / kTilesNoted);
+        return of < line_bytes_.size() ? line_bytes_[of].get() : nullptr;
+    }
+    uint8_t* line_bytes(int64_t tile, int layer, int head) const;  // nullptr: not noted
+    size_t noted_bytes() const { return size_t(kTilesNoted + n_heads_in_all() * kTilesNoted * lines_of_head()); }
     int pages_at(Tier tier) const;
     std::span<Page> pages_of(const Part& part) const;
     // The first slice of the keys (none, of guarded layers) or the values of a head.
@@ -98,6 +114,17 @@ private:
     int page_slices_;               // so many that they fill pages at every tier
     PagePool exact_pool_, header_pool_, page_pool_;
     std::vector<Part> parts_;
+    // Of tiles that are read one after the other, side by side: (tiles / kTilesNoted), each (kTilesNoted), whether they
+    // are noted, and (n_layers, n_kv_heads, kTilesNoted, lines_of_head()).
+    static constexpr int kTilesNoted = 4;
+    bool keeps_line_bytes_ = false;
+    std::vector<std::unique_ptr<uint8_t[]>> line_bytes_;
 };
+
+// Of keep_line_bytes(), without guarded layers.
+constexpr double line_bytes_per_token(const KvShape& shape) {
+    return double(shape.n_layers * shape.n_kv_heads * tile_pages(4 + 4) * tile_page_lines(shape.head_dim)) /
+           kTilePositions;
+}
 
 }  // namespace strata

@@ -63,6 +63,7 @@ Result<MemoryPlan> plan_memory(std::span<const uint8_t> start, uint64_t file_byt
         plan.window_bytes = std::max(plan.window_bytes, cache->least_budget_bytes());
     }
     plan.scratch_per_token = attention_bytes_per_token(config->n_heads, config->head_dim);
+    if (best_kernels().fetches_by_storing) plan.scratch_per_token += line_bytes_per_token(shape);
     plan.config = std::move(*config);
     return plan;
 }

@@ -163,7 +163,7 @@ struct Avx2 {
         }
     }
 
-    static constexpr bool kFetchingWaits = false;
+    static constexpr bool kFetchesByStoring = false;
     static void fetch_ahead(const void* p) { prefetch(p); }
     static Bytes load_bytes(const void* p) { return {load16(p)}; }
     template <int kShift>

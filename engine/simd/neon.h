@@ -163,7 +163,7 @@ struct Neon {
         }
     }
 
-    static constexpr bool kFetchingWaits = false;
+    static constexpr bool kFetchesByStoring = false;
     static void fetch_ahead(const void* p) { prefetch(p); }
     static Bytes load_bytes(const void* p) { return {vld1q_u8(static_cast<const uint8_t*>(p))}; }
     template <int kShift>

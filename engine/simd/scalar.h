@@ -176,7 +176,7 @@ struct Scalar {
         for (int i = 0; i < 32; ++i) out[i] = scale * float(q[i]);
     }
 
-    static constexpr bool kFetchingWaits = false;
+    static constexpr bool kFetchesByStoring = false;
     static void fetch_ahead(const void* p) { prefetch(p); }
     static Bytes load_bytes(const void* p) { return load_unaligned<Bytes>(p); }
     template <int kShift>

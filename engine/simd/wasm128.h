@@ -247,9 +247,11 @@ struct Wasm128 {
         }
     }
 
-    // There is no instruction for it: a load that nothing waits for. "volatile" keeps compilers from leaving it out.
-    static constexpr bool kFetchingWaits = true;
+    // There is no instruction for it: a load, which is waited for in the end. "volatile" keeps compilers from leaving
+    // it out.
     static void fetch_ahead(const void* p) { (void)*static_cast<const volatile uint8_t*>(p); }
+    static constexpr bool kFetchesByStoring = true;
+    static void store_again(const uint8_t* p, uint8_t byte) { *const_cast<volatile uint8_t*>(p) = byte; }
     static Bytes load_bytes(const void* p) { return {wasm_v128_load(p)}; }
     // Shifting 16 bits at a time is one x86 instruction, shifting bytes several; the mask hides the difference.
     template <int kShift>

@@ -115,14 +115,14 @@ inline std::string tile_speed(const Kernels& k, int head_dim, int n, double budg
     const auto ns = [&](auto&& run) { return fastest(budget_seconds, run) * 1e9 / (double(kPositions) * n); };
     const double sealed_scores = ns([&] {
         for (int t = 0; t < kTiles; ++t)
-            k.tile_scores({&keys, 1}, head_dim, queries.data(), scales.data(), n, scores.data() + t * kTilePositions,
-                          int64_t(stride));
+            k.tile_scores({&keys, 1}, nullptr, head_dim, queries.data(), scales.data(), n,
+                          scores.data() + t * kTilePositions, int64_t(stride));
     });
     std::fill(scores.begin(), scores.end(), 0.5f);
     const double sealed_values = ns([&] {
         for (int t = 0; t < kTiles; ++t)
-            k.tile_values({&values, 1}, head_dim, scores.data() + t * kTilePositions, int64_t(stride), n, out.data(),
-                          head_dim);
+            k.tile_values({&values, 1}, nullptr, head_dim, scores.data() + t * kTilePositions, int64_t(stride), n,
+                          out.data(), head_dim);
     });
     const double exact_scores =
         ns([&] { k.scores_f32(x.data(), n, x.data(), kPositions, head_dim, scores.data(), int64_t(stride)); });

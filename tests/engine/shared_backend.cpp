@@ -1,5 +1,6 @@
 // A backend for tests alone: Scalar, with activations that lie as AVX-512's do, which few machines have. 32 of them
-// share what lies behind their bytes, so that whoever takes them for bytes in a row reads what is none.
+// share what lies behind their bytes, so that whoever takes them for bytes in a row reads what is none. And it fetches
+// by storing, as WebAssembly does.
 #include <cstring>
 
 #include "engine/kernels/kernels.inl.h"
@@ -16,6 +17,8 @@ struct Shared : Scalar {
     struct Activation {
         uint8_t half[2];
     };
+    static constexpr bool kFetchesByStoring = true;
+    static void store_again(const uint8_t* p, uint8_t byte) { *const_cast<volatile uint8_t*>(p) = byte; }
 
     static void quantise32(const float* x, float scale, Activation* out) {
         int8_t* q = reinterpret_cast<int8_t*>(out);

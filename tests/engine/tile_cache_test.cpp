@@ -9,6 +9,7 @@
 
 #include "engine/kv/attention.h"
 #include "tests/engine/allocations.h"
+#include "tests/engine/every_backend.h"
 
 namespace strata {
 namespace {
@@ -34,9 +35,9 @@ std::vector<float> normal_rows(size_t n, unsigned seed) {
 // A cache and everything that reads and fills it; rows depend on the position alone.
 class Memory {
 public:
-    Memory(const KvShape& shape, const KvOptions& options, int threads = 1, const char* simd = best_kernels().name)
+    Memory(const KvShape& shape, const KvOptions& options, int threads = 1, const Kernels& kernels = best_kernels())
         : shape_(shape),
-          kernels_(*find_kernels(simd)),
+          kernels_(kernels),
           pool_(threads),
           cache_(open(shape, options)),
           rope_({std::vector<double>(size_t(shape.head_dim / 2), 0.1)}),
@@ -103,6 +104,29 @@ private:
     std::optional<Error> error_;
 };
 
+std::vector<uint8_t> saved(const TileCache& tiles) {
+    ByteWriter out;
+    tiles.save(out);
+    return out.take();
+}
+
+// Where views tell how lines begin, they do.
+void expect_line_bytes(Memory& memory, const KvShape& shape) {
+    const int64_t newest = (memory.cache().position() - 1) / kTilePositions,
+                  page_bytes = tile_page_bytes(shape.head_dim);
+    for (int layer = 0; layer < shape.n_layers; ++layer)
+        for (int head = 0; head < shape.n_kv_heads; ++head) {
+            const int64_t first = oldest_visible(shape.window_of(layer), newest * kTilePositions) / kTilePositions;
+            std::vector<TileView> keys(size_t(newest + 1)), values = keys;
+            const int n =
+                memory.tiles().sealed_views(first, newest + 1, newest, layer, head, keys.data(), values.data());
+            for (int t = 0; t < n; ++t)
+                for (const TileView* side : {&keys[size_t(t)], &values[size_t(t)]})
+                    for (int64_t at = 0; side->line_bytes && at < tile_pages(side->bits) * page_bytes; at += kLineBytes)
+                        ASSERT_EQ(side->line_bytes[at / kLineBytes], side->pages[at / page_bytes][at % page_bytes]);
+        }
+}
+
 const KvShape kShape{2, 2, 64};
 const KvShape kWindowed{3, 2, 64, 200, {1, 0, 1}};
 constexpr uint64_t kSlab = 2 * 2 * 2 * 64 * 64 * 4;              // exact rows of a tile
@@ -142,14 +166,35 @@ const std::vector<Case> kCases = [] {
 class Tiles : public testing::TestWithParam<Case> {};
 
 TEST_P(Tiles, AttentionDoesNotDependOnBatchesThreadsOrBackend) {
-    const auto run = [&](int batch, int threads, const char* simd) {
-        return Memory(GetParam().shape, GetParam().options, threads, simd).grow(700, batch);
+    const auto run = [&](int batch, int threads, const Kernels& kernels) {
+        return Memory(GetParam().shape, GetParam().options, threads, kernels).grow(700, batch);
     };
-    const auto reference = run(64, 1, "scalar");
+    const auto reference = run(64, 1, *find_kernels("scalar"));
     ASSERT_EQ(reference.size(), size_t(700 * kHeads * GetParam().shape.head_dim));
-    EXPECT_EQ(reference, run(1, 1, best_kernels().name));
-    EXPECT_EQ(reference, run(7, 3, best_kernels().name));
-    EXPECT_EQ(reference, run(64, 2, best_kernels().name));
+    EXPECT_EQ(reference, run(1, 1, best_kernels()));
+    EXPECT_EQ(reference, run(7, 3, best_kernels()));
+    EXPECT_EQ(reference, run(64, 2, best_kernels()));
+}
+
+// Whatever happens to tiles, what is stored while they are fetched is what is there.
+TEST_P(Tiles, FetchingByStoringChangesNothing) {
+    const auto make = [] { return Memory(GetParam().shape, GetParam().options, 2, kSharedKernels); };
+    Memory fetching = make(), plain = make();
+    const auto compare = [&](int64_t end) {
+        ASSERT_EQ(fetching.grow(end, 1), plain.grow(end, 1));
+        ASSERT_EQ(saved(fetching.tiles()), saved(plain.tiles()));
+        EXPECT_EQ(fetching.cache().stats().bytes, plain.cache().stats().bytes);
+        expect_line_bytes(fetching, GetParam().shape);
+    };
+    compare(250);
+    fetching.tiles().keep_line_bytes();
+    expect_line_bytes(fetching, GetParam().shape);
+    compare(400);
+    for (Memory* m : {&fetching, &plain}) ASSERT_TRUE(m->cache().truncate(m->cache().start_for(390)));
+    compare(530);
+    for (Memory* m : {&fetching, &plain}) ASSERT_TRUE(m->tiles().set_memory(KvPreset::max, 0, m->kernels(), m->pool()));
+    compare(600);
+    EXPECT_GT(fetching.tiles().scratch_bytes(), plain.tiles().scratch_bytes());
 }
 
 // Against exact attention: the error is that of the tier.

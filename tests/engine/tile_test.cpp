@@ -347,7 +347,8 @@ std::vector<float> scores_of(const Kernels& k, const Tile& tile, const std::vect
     const Queries q = quantised(k, queries, tile.head_dim);
     std::vector<float> scores(q.scales.size() * kStride, -7.0f);
     const TileView view = tile.view();
-    k.tile_scores({&view, 1}, tile.head_dim, q.q.data(), q.scales.data(), int(q.scales.size()), scores.data(), kStride);
+    k.tile_scores({&view, 1}, nullptr, tile.head_dim, q.q.data(), q.scales.data(), int(q.scales.size()), scores.data(),
+                  kStride);
     return scores;
 }
 
@@ -454,7 +455,7 @@ std::vector<float> values_of(const Kernels& k, const Tile& tile, const std::vect
                              std::vector<float> out) {
     const int n = int(weights.size()) / kStride;
     const TileView view = tile.view();
-    k.tile_values({&view, 1}, tile.head_dim, weights.data(), kStride, n, out.data(), tile.head_dim + 3);
+    k.tile_values({&view, 1}, nullptr, tile.head_dim, weights.data(), kStride, n, out.data(), tile.head_dim + 3);
     return out;
 }
 
@@ -518,16 +519,89 @@ TEST_P(TileKernels, TilesOfACallHaveTheBitsOfOneAfterTheOther) {
                 std::vector<float> weights(size_t(n) * kTilesStride, 0.25f);
                 const auto run = [&](std::span<const TileView> some, ptrdiff_t before, std::vector<float>& out) {
                     if (side == TileSide::keys)
-                        k.tile_scores(some, head_dim, q.q.data(), q.scales.data(), n, out.data() + before,
+                        k.tile_scores(some, nullptr, head_dim, q.q.data(), q.scales.data(), n, out.data() + before,
                                       kTilesStride);
                     else
-                        k.tile_values(some, head_dim, weights.data() + before, kTilesStride, n, out.data(), head_dim);
+                        k.tile_values(some, nullptr, head_dim, weights.data() + before, kTilesStride, n, out.data(),
+                                      head_dim);
                 };
                 std::vector<float> together(side == TileSide::keys ? weights.size() : queries.size()), apart = together;
                 run(views, 0, together);
                 for (size_t t = 0; t < kTiles; ++t) run({&views[t], 1}, ptrdiff_t(t) * kTilePositions, apart);
                 ASSERT_EQ(together, apart) << head_dim << ", " << n;
             }
+}
+
+// A tile to be fetched, whose lines are told to begin with other bytes than they do: what is stored shows.
+struct Marked {
+    std::vector<uint8_t> bytes, known;
+    TileView view;
+
+    // pieces: of pages that lie side by side, some bytes apart.
+    Marked(int head_dim, int bits, int pieces) : view{nullptr, {}, bits} {
+        const size_t page = size_t(tile_page_bytes(head_dim)), apart = 32;
+        bytes.assign(page * size_t(tile_pages(bits)) + apart * size_t(pieces), 0x55);
+        for (int p = 0; p < tile_pages(bits); ++p)
+            view.pages[p] = bytes.data() + size_t(p) * page + apart * size_t(std::min(p, pieces - 1));
+        for (int line = 0; line < lines(head_dim); ++line) known.push_back(uint8_t(100 + line % 100));
+        view.line_bytes = known.data();
+    }
+    int lines(int head_dim) const { return tile_pages(view.bits) * tile_page_lines(head_dim); }
+    // How many lines begin with what is known of them; -1 when anything else has changed.
+    int stored(int head_dim) const {
+        std::vector<uint8_t> left = bytes;
+        int n = 0;
+        for (int line = 0; line < lines(head_dim); ++line) {
+            const int of_page = line % tile_page_lines(head_dim);
+            uint8_t& first = left[size_t(view.pages[line / tile_page_lines(head_dim)] - bytes.data()) +
+                                  size_t(of_page * kLineBytes)];
+            if (first != known[size_t(line)]) continue;
+            ++n;
+            first = 0x55;
+        }
+        return left == std::vector<uint8_t>(bytes.size(), 0x55) ? n : -1;
+    }
+};
+
+// Every line once where tiles are alike, and never anything but the first bytes of lines.
+TEST_P(TileKernels, TheNextTileIsFetchedMeanwhile) {
+    const Kernels& k = *GetParam();
+    for (const TileSide side : kSides)
+        for (const int head_dim : {16, 48, 64, 80, 128, 256})
+            for (const int bits : all_bits(side))
+                for (const int n : {1, 3, 5, 9, 70})
+                    for (const int next_bits : {2, 3, 4, 8})
+                        for (const int pieces : {1, 2, 3}) {
+                            if (pieces > next_bits || (n == 70 && bits != 4)) continue;
+                            const Tile tile = encoded(side, rows_like_keys(head_dim), head_dim, bits, 0);
+                            const TileView view = tile.view();
+                            const Queries q = quantised(k, reals(size_t(n * head_dim)), head_dim);
+                            const std::vector<float> weights(size_t(n) * kStride, 0.25f);
+                            const auto run = [&](const TileView* next) {
+                                std::vector<float> out(size_t(n) * std::max(size_t(kStride), size_t(head_dim)));
+                                if (side == TileSide::keys)
+                                    k.tile_scores({&view, 1}, next, head_dim, q.q.data(), q.scales.data(), n,
+                                                  out.data(), kStride);
+                                else
+                                    k.tile_values({&view, 1}, next, head_dim, weights.data(), kStride, n, out.data(),
+                                                  head_dim);
+                                return out;
+                            };
+                            Marked next(head_dim, next_bits, pieces);
+                            ASSERT_EQ(run(&next.view), run(nullptr)) << head_dim << ", " << bits << ", " << n;
+                            const int stored = next.stored(head_dim);
+                            if (!k.fetches_by_storing) {
+                                ASSERT_EQ(stored, 0);
+                                continue;
+                            }
+                            ASSERT_GE(stored, 0) << head_dim << ", " << bits << ", " << next_bits << ", " << n;
+                            const bool alike = bits == next_bits && head_dim % 32 == 0 && pieces == 1;
+                            ASSERT_TRUE(stored == next.lines(head_dim) || !alike)
+                                << head_dim << ", " << bits << ", " << n;
+                            next.view.line_bytes = nullptr;
+                            run(&next.view);  // nothing is known, and nothing is stored
+                            ASSERT_EQ(next.stored(head_dim), stored);
+                        }
 }
 
 TEST_P(TileKernels, UseOfStrangeTilesIsFinite) {
