@@ -34,9 +34,9 @@ public:
     template <int n>
     [[gnu::always_inline]] void fetch(int line) const {
         if (line + n <= first_lines_)
-            ask<n>(first_ + line * kLineBytes, known_ + line);
+            ask<n>(first_ + line * kLineBytes, line);
         else if (line >= first_lines_ && line + n <= lines_)
-            ask<n>(second_ + (line - first_lines_) * kLineBytes, known_ + line);
+            ask<n>(second_ + (line - first_lines_) * kLineBytes, line);
     }
 
 private:
@@ -48,11 +48,12 @@ private:
         return (page - first) * tile_page_lines(head_dim);
     }
     template <int n>
-    [[gnu::always_inline]] static void ask(const uint8_t* at, const uint8_t* known) {
+    [[gnu::always_inline]] void ask(const uint8_t* at, int line) const {
+        [[maybe_unused]] const uint8_t* const known = known_;  // which no store can change
 #pragma GCC unroll 8
         for (int i = 0; i < n; ++i) {
             if constexpr (S::kFetchesByStoring)
-                S::store_again(at + i * kLineBytes, known[i]);
+                S::store_again(at + i * kLineBytes, known[line + i]);
             else
                 S::fetch_ahead(at + i * kLineBytes);
         }
