@@ -120,6 +120,10 @@ public:
     // Exactly one of the two is there.
     const RowCache* rows() const { return rows_.get(); }
     const TileCache* tiles() const { return tiles_.get(); }
+    // Before attention with these kernels, which else goes without what they fetch ahead.
+    void prepare_for(const Kernels& kernels) {
+        if (kernels.fetches_by_storing && tiles_) tiles_->keep_line_bytes();
+    }
     TileCache* tiles() { return tiles_.get(); }
 
     // Whether the query at t takes part in position p: all of them, but for a memory that pretends to delete.

@@ -26,7 +26,7 @@ Transformer::Transformer(const Model& model, KvCache& cache, int distance_clamp,
       rope_(rope_options(c_, w_.rope_factors, distance_clamp)),
       local_rope_(local_rope_options(c_)),
       attention_(cache, c_.n_heads, kMaxBatch, kernels, pool, {c_.query_scale, c_.score_cap}) {
-    if (kernels.fetches_by_storing && cache.tiles()) cache.tiles()->keep_line_bytes();
+    cache.prepare_for(kernels);
     const size_t batch = kMaxBatch, d = size_t(c_.d_model), ffn = size_t(c_.d_ffn);
     const size_t q = size_t(c_.n_heads) * size_t(c_.head_dim), kv = size_t(c_.n_kv_heads) * size_t(c_.head_dim);
     for (auto* rows : {&x_, &normed_, &delta_}) rows->resize(batch * d);

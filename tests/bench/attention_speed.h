@@ -27,6 +27,7 @@ inline std::string attention_speed(const Kernels& k, int head_dim, int group, co
     auto created = KvCache::create(shape, memory_named(kv));
     CHECK(bool(created));
     KvCache& cache = **created;
+    cache.prepare_for(k);
     uint32_t state = 1;
     const auto random = [&] {
         state = state * 1664525u + 1013904223u;

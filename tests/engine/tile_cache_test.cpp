@@ -187,7 +187,7 @@ TEST_P(Tiles, FetchingByStoringChangesNothing) {
         expect_line_bytes(fetching, GetParam().shape);
     };
     compare(250);
-    fetching.tiles().keep_line_bytes();
+    fetching.cache().prepare_for(kSharedKernels);
     expect_line_bytes(fetching, GetParam().shape);
     compare(400);
     for (Memory* m : {&fetching, &plain}) ASSERT_TRUE(m->cache().truncate(m->cache().start_for(390)));
