@@ -3,6 +3,8 @@
 
 namespace strata {
 
+constexpr int kLineBytes = 64;  // what a processor fetches at a time
+
 inline void prefetch(const void* p) {
     __builtin_prefetch(p);
     asm volatile("");  // or GCC takes a function that only prefetches for one without effect, and leaves out its calls

@@ -33,6 +33,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/base/prefetch.h"
 #include "engine/formats/tile_numbers.h"
 
 namespace strata {
@@ -47,8 +48,8 @@ constexpr bool tile_fits(int head_dim) { return head_dim >= 16 && head_dim <= kM
 constexpr int tile_page_bytes(int head_dim) { return 8 * head_dim; }
 constexpr int tile_header_bytes(int head_dim) { return kTilePositions + head_dim + 4; }
 constexpr int tile_pages(int bits) { return bits; }  // 2, 3, 4 or 8
-constexpr int kLineBytes = 64;                       // what a processor fetches at a time
 constexpr int tile_page_lines(int head_dim) { return tile_page_bytes(head_dim) / kLineBytes; }
+constexpr int tile_lines(int bits, int head_dim) { return tile_pages(bits) * tile_page_lines(head_dim); }
 
 struct TileLevels {
     const int8_t* levels;  // (1 << bits), ascending
@@ -62,7 +63,7 @@ struct TileView {
     const uint8_t* header;
     const uint8_t* pages[kMaxTilePages];  // tile_pages(bits)
     int bits;
-    // (pages, tile_page_lines(head_dim)): the first byte of each line of the pages; nullptr: not known.
+    // (tile_lines(bits, head_dim)): the first byte of each line of the pages; nullptr: not known.
     const uint8_t* line_bytes = nullptr;
 };
 

@@ -27,8 +27,7 @@ void Attention::find_tiles(const Work& work, BlockTiles& tiles) const {
         for (TileView* side : {&tiles.keys[t], &tiles.values[t]}) {
             if (work.batch.n > 1) side->line_bytes = nullptr;  // threads share tiles, to which nobody may store then
             kernels_.fetch(side->header, tile_header_bytes(head_dim_));
-            if (side->line_bytes != nullptr)
-                kernels_.fetch(side->line_bytes, tile_pages(side->bits) * tile_page_lines(head_dim_));
+            if (side->line_bytes != nullptr) kernels_.fetch(side->line_bytes, tile_lines(side->bits, head_dim_));
         }
 }
 

@@ -513,7 +513,7 @@ KvStats TileCache::stats() const {
 uint64_t TileCache::scratch_bytes() const {
     uint64_t bytes = 0;
     for (const Scratch& scratch : scratch_) bytes += scratch.rows.size() * sizeof(float) + scratch.codes.size();
-    for (const TileGroup& group : groups_) bytes += group.line_bytes();
+    for (const TileGroup& group : groups_) bytes += group.noted_bytes_in_all();
     return bytes;
 }
 

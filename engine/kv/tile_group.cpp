@@ -111,8 +111,7 @@ void TileGroup::view(int64_t tile, int layer, int head, Tier tier, TileView& key
     keys.bits = is_guarded(layer) ? 8 : key_bits(tier);
     values.bits = value_bits(tier);
     keys.line_bytes = line_bytes(tile, layer, head);
-    values.line_bytes =
-        keys.line_bytes ? keys.line_bytes + tile_pages(keys.bits) * tile_page_lines(head_dim_) : nullptr;
+    values.line_bytes = keys.line_bytes ? keys.line_bytes + tile_lines(keys.bits, head_dim_) : nullptr;
     // The slices of the values follow those of the keys.
     const int first = first_slice(TileSide::keys, layer, head, tier);
     const Page* page = &part.pages[size_t(first / page_slices_)];
@@ -159,7 +158,7 @@ void TileGroup::note_line_bytes(int64_t tile, Tier tier) {
         }
 }
 
-uint64_t TileGroup::line_bytes() const {
+uint64_t TileGroup::noted_bytes_in_all() const {
     return noted_bytes() * uint64_t(std::count_if(line_bytes_.begin(), line_bytes_.end(), [](auto& p) { return !!p; }));
 }
 

@@ -56,7 +56,7 @@ public:
     // must take down whenever the codes of a tile have changed. Where memory is out they tell none.
     void keep_line_bytes() { keeps_line_bytes_ = true; }
     void note_line_bytes(int64_t tile, Tier tier);
-    uint64_t line_bytes() const;  // allocated
+    uint64_t noted_bytes_in_all() const;  // allocated
 
     // ---- bytes
     uint64_t exact_bytes() const { return exact_pool_.page_bytes(); }  // of a tile
@@ -86,7 +86,7 @@ private:
     bool is_guarded(int layer) const { return keys_before_[size_t(layer)] == keys_before_[size_t(layer) + 1]; }
     size_t headers_bytes() const { return size_t(2 * n_heads_in_all() * tile_header_bytes(head_dim_)); }
     // Of both sides of a head's tile.
-    int lines_of_head() const { return tile_pages(has_guarded() ? 8 + 4 : 4 + 4) * tile_page_lines(head_dim_); }
+    int lines_of_head() const { return tile_lines(has_guarded() ? 8 : 4, head_dim_) + tile_lines(4, head_dim_); }
     bool has_guarded() const { return keys_before_.back() != n_heads_in_all(); }
     // Of the tiles that are noted together with one: first whether each of them is noted. nullptr: there are none.
     uint8_t* noted_with(int64_t tile) const {
@@ -123,8 +123,7 @@ private:
 
 // Of keep_line_bytes(), without guarded layers.
 constexpr double line_bytes_per_token(const KvShape& shape) {
-    return double(shape.n_layers * shape.n_kv_heads * tile_pages(4 + 4) * tile_page_lines(shape.head_dim)) /
-           kTilePositions;
+    return double(shape.n_layers * shape.n_kv_heads * 2 * tile_lines(4, shape.head_dim)) / kTilePositions;
 }
 
 }  // namespace strata

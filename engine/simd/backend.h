@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "engine/base/prefetch.h"
 #include "engine/simd/codes.h"
 
 namespace strata {
@@ -207,12 +208,11 @@ V in_order(V v) {
 // Has some bytes come nearer while something else is computed.
 template <SimdBackend S>
 void fetch_lines(const uint8_t* p, int64_t bytes) {
-    constexpr int kLine = 64;
-    int64_t lines = (bytes + kLine - 1) / kLine;
+    int64_t lines = (bytes + kLineBytes - 1) / kLineBytes;
     const auto fetch = [&](int n) __attribute__((always_inline)) {
 #pragma GCC unroll 8
-        for (int i = 0; i < n; ++i) S::fetch_ahead(p + i * kLine);
-        p += n * kLine;
+        for (int i = 0; i < n; ++i) S::fetch_ahead(p + i * kLineBytes);
+        p += n * kLineBytes;
         lines -= n;
     };
     while (lines >= 8) fetch(8);

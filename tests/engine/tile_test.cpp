@@ -546,7 +546,7 @@ struct Marked {
         for (int line = 0; line < lines(head_dim); ++line) known.push_back(uint8_t(100 + line % 100));
         view.line_bytes = known.data();
     }
-    int lines(int head_dim) const { return tile_pages(view.bits) * tile_page_lines(head_dim); }
+    int lines(int head_dim) const { return tile_lines(view.bits, head_dim); }
     // How many lines begin with what is known of them; -1 when anything else has changed.
     int stored(int head_dim) const {
         std::vector<uint8_t> left = bytes;
